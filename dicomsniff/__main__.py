@@ -1,0 +1,7 @@
+"""``python -m dicomsniff``."""
+
+import sys
+
+from dicomsniff.cli import main
+
+sys.exit(main())
