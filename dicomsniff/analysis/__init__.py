@@ -1,0 +1,1 @@
+"""Meaning to insight: associations, operations, findings."""

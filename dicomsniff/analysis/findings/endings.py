@@ -1,0 +1,139 @@
+"""How a connection ended, as the rules about it see it. No rules here."""
+
+from __future__ import annotations
+
+from dicomsniff.analysis.findings.words import (
+    OTHER,
+    last_said,
+    listed,
+    operation,
+    outstanding,
+    seconds,
+    spoken,
+    who,
+)
+from dicomsniff.model import Association, Entry, Side
+
+IDLE_NS = 5_000_000_000
+"""Silence before a loss that is worth naming: no device takes as long for a thought of its own,
+and few time-outs are shorter."""
+
+AT_ONCE_NS = 1_000_000_000
+"""Time within which a connection that nobody knows any more is answered by a reset."""
+
+REPEATS = 3
+"""Times that a segment has to be sent again in vain to be lost for good: TCP waits longer each
+time, so that the third comes more than a second after the segment."""
+
+_SIDES: tuple[Side, Side] = ("requestor", "acceptor")
+
+
+def lost(association: Association) -> Entry | None:
+    """What tells of the loss, None where there was none, or where TLS explains it."""
+    if tls_alert(association) is not None:
+        return None
+    last = association.timeline[-1] if association.timeline else None
+    return last if last is not None and last.kind == "CONNECTION-LOST" else None
+
+
+def cut_sides(association: Association) -> list[Side]:
+    """Sides whose last byte was not the end of a PDU. Not known where bytes are missing."""
+    if association.partial or association.gaps:
+        return []
+    return [
+        side
+        for side in _SIDES
+        if (transport := association.peer(side).transport) is not None and transport.unfinished
+    ]
+
+
+def closed_before(association: Association, entry: Entry) -> Side | None:
+    """The side that had closed the connection in the middle of a PDU when an abort was sent."""
+    for side in cut_sides(association):
+        transport = association.peer(side).transport
+        ended = transport.ended if transport is not None else None
+        if side != entry.sender and ended is not None and ended <= entry.time:
+            return side
+    return None
+
+
+def tls_alert(association: Association) -> Entry | None:
+    """The acceptor's first words, where they are a TLS alert: it was not spoken to in TLS."""
+    for entry in association.timeline:
+        if entry.sender == "acceptor":
+            return entry if entry.raw[:2] == b"\x15\x03" else None
+    return None
+
+
+def idle(association: Association, end: Entry) -> int:
+    times = [entry.time for entry in association.timeline if entry is not end]
+    return max(0, end.time - max(times)) if times else 0
+
+
+def circumstances(association: Association, end: Entry) -> str:
+    """Who closed, after what, after how long, and what was left unanswered."""
+    how = "reset the connection (RST)" if "RST" in end.detail else "closed the connection (FIN)"
+    text = f"{who(association, end.sender)} {how}"
+    said = last_said(association, end)
+    if said is not None:
+        after = seconds(idle(association, end))
+        part = "" if said.complete else " unfinished"
+        text += f" {after} after the{part} {spoken(said)} of the {said.sender}"
+    open_ = outstanding(association)
+    if open_:
+        text += f". Unanswered: {listed(operation(each) for each in open_)}"
+    return text + "."
+
+
+def around(association: Association, end: Entry) -> list[Entry]:
+    said = last_said(association, end)
+    return [end] if said is None else [said, end]
+
+
+def swallowed(association: Association) -> tuple[Side, Entry] | None:
+    """The side that sent a segment again and again, which was never acknowledged, and what it said
+    with it; None where all was heard."""
+    if association.outcome in ("released", "rejected"):
+        return None
+    for side in _SIDES:
+        transport = association.peer(side).transport
+        if transport is None or transport.repeats < REPEATS or not _heard(association, side):
+            continue
+        end = lost(association)
+        if end is not None and end.sender != side:
+            continue  # the other side was there, and ended it
+        said = next(
+            (
+                entry
+                for entry in reversed(association.timeline)
+                if entry.kind not in ("CONNECTION-LOST", "GAP")
+            ),
+            None,
+        )
+        if said is not None and said.sender == side:
+            return side, said
+    return None
+
+
+def _heard(association: Association, side: Side) -> bool:
+    """Whether the capture would have held an acknowledgement by the other side."""
+    peer = association.peer(OTHER[side])
+    return peer.bytes > 0 or (peer.transport is not None and peer.transport.round_trip is not None)
+
+
+def silence_before(association: Association, entry: Entry) -> int:
+    """Silence in front of an entry (nanoseconds), 0 where it is the first."""
+    times = [
+        each.time for each in association.timeline if each is not entry and each.time <= entry.began
+    ]
+    return max(0, entry.began - max(times)) if times else 0
+
+
+def woken(association: Association, end: Entry) -> tuple[Entry, int] | None:
+    """What one side said after a long silence, where the other side's answer was to end the
+    connection at once; and how long the silence was."""
+    said = last_said(association, end)
+    if said is None or said.sender == end.sender or end.time - said.time > AT_ONCE_NS:
+        return None
+    silence = silence_before(association, said)
+    return (said, silence) if silence >= IDLE_NS else None
