@@ -1,0 +1,272 @@
+"""Rules of queries, in conversations made by hand."""
+
+from __future__ import annotations
+
+import pytest
+from pydicom import Dataset
+
+from dicomsniff.analysis.findings.asked import pattern
+from dicomsniff.dicom.dataset import decode
+from dicomsniff.model import ExtendedNegotiation, UserInformation
+from tests.analysis.findings.building import (
+    STUDY_FIND,
+    STUDY_MOVE,
+    WORKLIST,
+    Play,
+    checked,
+    codes,
+    only,
+    step_answer,
+    step_query,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
+
+
+def study_query(level: str | None = "STUDY", **values: str) -> Dataset:
+    question = Dataset()
+    if level is not None:
+        question.QueryRetrieveLevel = level
+    question.StudyInstanceUID = ""
+    question.PatientID = ""
+    for keyword, value in values.items():
+        setattr(question, keyword, value)
+    return question
+
+
+TODAY = "20260105"
+"""The day of the associations made by hand."""
+
+
+@pytest.mark.parametrize(
+    ("keys", "severity", "told"),
+    [
+        ({"ScheduledProcedureStepStartDate": TODAY}, "note", "(one date)"),
+        ({}, "note", "No key narrowed it"),
+        ({"ScheduledStationAETitle": "FLC1270"}, "note", "= FLC1270"),
+        ({"ScheduledStationAETitle": "flc1270"}, "warning", "own AE title in another case"),
+        ({"ScheduledStationAETitle": "OTHER"}, "warning", "not the caller's own AE title"),
+        ({"ScheduledStationAETitle": "FLC 1270"}, "warning", "AE title: only spaces differ"),
+        ({"ScheduledStationAETitle": "FLC1271"}, "warning", "AE title: one letter differs"),
+        ({"PatientName": "Wang^Xiaoming"}, "note", "(one name, in full)"),
+        ({"ScheduledProcedureStepStartDate": "2026*"}, "warning", "a wildcard, which DA"),
+        ({"ScheduledProcedureStepStartDate": "20251224"}, "warning", "12 days before the day"),
+        ({"ScheduledProcedureStepStartDate": "20260101-20260110"}, "note", "(a range)"),
+        ({"ScheduledProcedureStepStartDate": "20260110-20260101"}, "warning", "end comes first"),
+        ({"Modality": "rf"}, "warning", "in lower case"),
+        ({"PatientName": " Wang*"}, "warning", "begins with a space"),
+        ({"PatientName": "Wang*"}, "note", "(with wildcards)"),
+        ({"PatientID": "*"}, "note", "No key narrowed it"),
+    ],
+)
+def test_no_match_tells_what_narrowed_it(keys: dict[str, str], severity: str, told: str) -> None:
+    findings = checked(Play(WORKLIST).find(step_query(**keys)).end())
+    found = only(findings, "query-no-match")
+    assert found.severity == severity
+    assert told in found.detail
+    assert "Wang" not in found.title + found.detail + found.advice
+
+
+def test_no_match_is_compared_with_a_question_that_was_answered() -> None:
+    first = Play(WORKLIST).find(step_query(Modality="RF"), step_answer()).end()
+    asked = step_query(Modality="RF", PatientID="TEST-0009")
+    second = Play(WORKLIST, number=2, start=5).find(asked).end()
+    found = only(checked(first, second), "query-no-match")
+    assert "1 answer came to a query in association 1 (entry 3)" in found.detail
+    assert "differs in Patient ID (0010,0020) (free there)." in found.detail
+    assert "Modality (0008,0060)." not in found.detail
+
+
+def test_what_was_answered_elsewhere_is_not_suspicious() -> None:
+    """A date long past is no mistake where another query with it had answers."""
+    past = {"ScheduledProcedureStepStartDate": "20251224", "Modality": "RF"}
+    answered = step_answer(ScheduledProcedureStepStartDate="20251224")
+    first = Play(WORKLIST).find(step_query(**past), answered).end()
+    second = Play(WORKLIST, number=2, start=5).find(step_query(**{**past, "Modality": "XA"})).end()
+    found = only(checked(first, second), "query-no-match")
+    assert found.severity == "note"
+    assert "Suspicious" not in found.detail
+    assert "differs in Modality (0008,0060) (RF there)." in found.detail
+    assert "give Modality (0008,0060) what the query of association 1 has there" in found.advice
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xFE00, None])
+def test_no_match_needs_success(status: int | None) -> None:
+    findings = checked(Play(WORKLIST).find(step_query(), status=status).end())
+    assert "query-no-match" not in str(codes(findings))
+
+
+def test_given_up_without_an_answer_that_came_late() -> None:
+    play = Play(WORKLIST)
+    play.say("C-FIND-RQ", step_query())
+    play.wait(10).event("A-ABORT")
+    found = only(checked(play.end("aborted")), "query-given-up")
+    assert "gave up 10 s after asking" in found.title
+    assert "too late" not in found.detail
+
+
+def test_the_server_that_aborts_has_not_given_up() -> None:
+    play = Play(WORKLIST)
+    play.say("C-FIND-RQ", step_query())
+    play.wait(10).event("A-ABORT", "acceptor")
+    assert checked(play.end("aborted")) == []
+
+
+def test_abandoned_with_an_answer_like_the_others() -> None:
+    play = Play(WORKLIST).find(step_query(), step_answer(), step_answer(), status=None)
+    play.event("CONNECTION-LOST")
+    found = only(checked(play.end("lost")), "query-abandoned")
+    assert "made like the answer before it" in found.detail
+
+
+def test_abandoned_at_an_answer_that_was_not_captured_whole() -> None:
+    play = Play(WORKLIST)
+    play.say("C-FIND-RQ", step_query())
+    play.say("C-FIND-RSP", step_answer(), sender="acceptor", status=0xFF00, complete=False)
+    play.event("A-ABORT")
+    found = only(checked(play.end("aborted")), "query-abandoned")
+    assert "nothing can be said of it" in found.detail
+
+
+def test_a_server_that_does_not_heed_a_cancel() -> None:
+    play = Play(WORKLIST)
+    play.say("C-FIND-RQ", step_query())
+    play.say("C-FIND-RSP", step_answer(), sender="acceptor", status=0xFF00)
+    play.say("C-CANCEL-RQ")
+    for _ in range(3):
+        play.say("C-FIND-RSP", step_answer(), sender="acceptor", status=0xFF00)
+    play.say("C-FIND-RSP", sender="acceptor", status=0)
+    found = only(checked(play.end()), "query-cancelled")
+    assert found.severity == "warning"
+    assert "3 more answers came" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer", "ignored"),
+    [
+        ({"Modality": "RF"}, {"Modality": "CT"}, True),
+        ({"Modality": "R*"}, {"Modality": "RF"}, False),
+        ({"Modality": "RF"}, {"Modality": ""}, False),
+        ({"PatientID": "test-0001"}, {"PatientID": "TEST-0001"}, False),
+        ({"PatientID": "TEST-000?"}, {"PatientID": "TEST-0001"}, False),
+        ({"PatientID": "TEST-000?"}, {"PatientID": "TEST-00011"}, True),
+        ({"PatientName": "Somebody"}, {"PatientName": "Else"}, False),
+        ({"StudyInstanceUID": "2.25.7\\2.25.8"}, {"StudyInstanceUID": "2.25.8"}, False),
+        ({"StudyInstanceUID": "2.25.7"}, {"StudyInstanceUID": "2.25.8"}, True),
+        ({"ScheduledProcedureStepStartDate": "20260104-20260106"}, {}, False),
+        ({"ScheduledProcedureStepStartDate": "20260106-"}, {}, True),
+        ({"ScheduledProcedureStepStartDate": "-20260104"}, {}, True),
+        ({"ScheduledProcedureStepStartDate": TODAY}, {}, False),
+    ],
+)
+def test_answers_that_do_not_match(
+    keys: dict[str, str], answer: dict[str, str], ignored: bool
+) -> None:
+    findings = checked(Play(WORKLIST).find(step_query(**keys), step_answer(**answer)).end())
+    assert ("warning query-key-ignored" in codes(findings)) == ignored
+
+
+def test_brackets_are_no_wildcards() -> None:
+    assert pattern("ct[1]").match("ct[1]")
+    assert not pattern("ct[1]").match("ct1")
+
+
+def test_keys_left_out_and_keys_that_nobody_asked_for() -> None:
+    question = study_query(StudyDescription="", ModalitiesInStudy="")
+    question.StudyDate = question.StudyTime = question.AccessionNumber = question.StudyID = ""
+    question.PatientName = ""
+    answer = study_query(StudyInstanceUID="2.25.1", PatientID="X", InstitutionName="Y")
+    answer.StudyDate = answer.StudyTime = answer.AccessionNumber = answer.StudyID = ""
+    answer.PatientName = "A^B"
+    answer.RetrieveAETitle = "ARCHIVE"
+    answer.ModalitiesInStudy = "CT"
+    findings = checked(Play(STUDY_FIND).find(question, answer, pending=0xFF01).end())
+    assert codes(findings) == ["note query-key-not-answered", "note query-key-not-asked"]
+    assert "lack Study Description (0008,1030)." in only(findings, "query-key-not-answered").detail
+    assert "Institution Name (0008,0080)." in only(findings, "query-key-not-asked").detail
+
+
+@pytest.mark.parametrize("level", [None, "", "PATIENT", "study", "IMAGES"])
+def test_levels_that_the_model_does_not_have(level: str | None) -> None:
+    play = Play(STUDY_FIND).find(
+        study_query(level), study_query("STUDY", StudyInstanceUID="2.25.1")
+    )
+    assert "error query-level" in codes(checked(play.end()))
+
+
+def test_a_worklist_has_no_level() -> None:
+    question = step_query()
+    question.QueryRetrieveLevel = "STUDY"
+    found = only(checked(Play(WORKLIST).find(question, step_answer()).end()), "query-level")
+    assert found.severity == "note"
+
+
+@pytest.mark.parametrize(
+    ("level", "values", "missing"),
+    [
+        ("STUDY", {}, ""),
+        ("SERIES", {"StudyInstanceUID": "2.25.1"}, ""),
+        ("SERIES", {}, "Study Instance UID (0020,000D) has no value"),
+        ("IMAGE", {"StudyInstanceUID": "2.25.1"}, "Series Instance UID (0020,000E) has no value"),
+    ],
+)
+def test_unique_keys_of_the_levels_above(level: str, values: dict[str, str], missing: str) -> None:
+    play = Play(STUDY_FIND).find(study_query(level, **values))
+    findings = checked(play.end())
+    assert ("error query-unique-key-missing" in codes(findings)) == bool(missing)
+    if missing:
+        assert missing in only(findings, "query-unique-key-missing").detail
+
+
+def test_relational_queries_need_no_unique_keys() -> None:
+    play = Play(STUDY_FIND).find(study_query("SERIES"))
+    play.made.requestor.user_information = UserInformation(
+        extended_negotiations=(ExtendedNegotiation(STUDY_FIND, b"\x01"),)
+    )
+    assert "error query-unique-key-missing" not in codes(checked(play.end()))
+
+
+def test_a_retrieval_names_what_it_wants() -> None:
+    play = Play(STUDY_MOVE)
+    play.say("C-MOVE-RQ", study_query("STUDY"), more={0x0600: "STORAGE"})
+    play.say("C-MOVE-RSP", sender="acceptor", status=0xA900)
+    found = only(checked(play.end()), "query-unique-key-missing")
+    assert "Study Instance UID (0020,000D) has no value" in found.detail
+
+
+def test_required_keys_of_query_retrieve() -> None:
+    question = study_query(StudyDate="", PatientName="")
+    answer = study_query(StudyInstanceUID="", PatientName="A^B")
+    findings = checked(Play(STUDY_FIND).find(question, answer).end())
+    assert codes(findings).count("error query-empty-required-key") == 1
+    missing = [each for each in findings if each.severity == "warning"]
+    assert ["Study Date (0008,0020)" in each.detail for each in missing] == [True]
+
+
+def test_nothing_is_said_of_what_was_not_captured_whole() -> None:
+    """Each of these would give findings if it were whole."""
+    bad = step_answer(StudyInstanceUID="", Modality="CT")
+    play = Play(WORKLIST)
+    play.say("C-FIND-RQ", step_query(Modality="RF"))
+    play.say("C-FIND-RSP", bad, sender="acceptor", status=0xFF00, complete=False)
+    play.say("C-FIND-RSP", sender="acceptor", status=0)
+    assert checked(play.end()) == []
+    guessed = Play(WORKLIST).find(step_query(Modality="RF"), bad)
+    for entry in guessed.made.timeline:
+        if entry.message is not None:
+            entry.message.transfer_syntax_guessed = True
+    assert checked(guessed.end()) == []
+    unasked = Play(WORKLIST)
+    unasked.say("C-FIND-RSP", bad, sender="acceptor", status=0xFF00)
+    unasked.say("C-FIND-RSP", sender="acceptor", status=0)
+    assert checked(unasked.end()) == []
+    whole = Play(WORKLIST).find(step_query(Modality="RF"), bad)
+    assert len(checked(whole.end())) == 2
+
+
+def test_the_builder_says_what_it_is_told() -> None:
+    play = Play(WORKLIST).find(step_query(Modality="RF"), step_answer())
+    message = play.made.operations[0].responses[0].message
+    assert message is not None
+    assert message.dataset is not None
+    assert decode(message.dataset, message.transfer_syntax).get(0x00400100) is not None
