@@ -1,7 +1,5 @@
 """``python -m dicomsniff``."""
 
-import sys
+from dicomsniff.cli import program
 
-from dicomsniff.cli import main
-
-sys.exit(main())
+program()

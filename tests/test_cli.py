@@ -363,6 +363,21 @@ def test_an_interrupted_transcript_is_whole(which: signal.Signals, tmp_path: Pat
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("which", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_after_the_end_changes_nothing(which: str) -> None:
+    """As when a capture ends by itself in the moment somebody presses ^C."""
+    late = (
+        "import atexit, os, signal, sys\n"
+        f"atexit.register(lambda: os.kill(os.getpid(), signal.{which}))\n"
+        "from dicomsniff.cli import program\n"
+        "sys.argv = ['dicomsniff', '--version']\n"
+        "program()"
+    )
+    done = subprocess.run([sys.executable, "-c", late], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("dicomsniff ")
+
+
 def test_rows_of_a_pipe_come_at_once_and_an_interruption_ends_them() -> None:
     whole = dicomsniff("timeline", "--reader", "scapy", capture("worklist.pcapng")).stdout
     with begun("timeline") as process:

@@ -411,6 +411,7 @@ def test_two_interfaces_a_count_and_a_duration(lan: Wire, tmp_path: Path) -> Non
     live = Live(lan, "--json", "--count", "10", "--filter", "tcp", "--write", str(kept),
                 interfaces=("lo", "veth1"))  # fmt: skip
     echo(lan)
+    wait_until(lambda: live.process.poll() is not None)  # the count ends it, nobody else
     lines, said = live.end()
     assert "10 packets" in said
     assert [line["outcome"] for line in lines] == ["open"]

@@ -25,8 +25,19 @@ def _terminate(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
+def program() -> None:
+    """Run a command as the program of its own that it is, and exit with its status."""
+    status = main()
+    # What is done is done: a signal while Python takes itself down would make another status of it.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    sys.exit(status)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
+    status = None
     signal.signal(signal.SIGTERM, _terminate)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _terminate)  # the connection to this terminal is gone
@@ -38,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = parser().parse_args(argv)
             run: Callable[[argparse.Namespace], int] = args.run
             status = run(args)
-            return 2 if getattr(args, "failed", False) else status
+            if getattr(args, "failed", False):
+                status = 2
+            return status
         except SystemExit as error:
             return error.code if isinstance(error.code, int) else 2
         finally:
@@ -49,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _abandon_output()
         return 0
     except KeyboardInterrupt:
+        if status is not None:
+            return status  # it was done already
         # Not while a capture was read: that ends in running.run, and what was read is written.
         _abandon_output()
         say("interrupted before it was done")

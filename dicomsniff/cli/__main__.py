@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from dicomsniff.cli import program
 
-from dicomsniff.cli import main
-
-sys.exit(main())
+program()

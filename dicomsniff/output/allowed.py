@@ -221,9 +221,13 @@ SCANNER WORKSTATION VIEWER TOOLKIT SERVER VERSION SOFTWARE RELEASE BUILD
 """Words of the names of manufacturers and of their products."""
 
 _VERSION: Final = re.compile(
-    r"[A-Za-z]{0,3}\d{1,4}(?:[A-Za-z]?[._-]?[A-Za-z]{0,2}\d{1,4}){0,6}[A-Za-z]?"
+    r"[A-Za-z]{0,3}\d{1,4}"
+    r"(?:(?:[A-Za-z]?[._-][A-Za-z]{0,2}|[A-Za-z]{1,3})\d{1,4}){0,6}[A-Za-z]?"
 )
-"""A version or model number: no more than three letters in a row, no long number."""
+"""A version or model number: no more than three letters and four digits in a row, since a longer
+number may be somebody's."""
+_LONGEST_NUMBER: Final = 4
+"""Digits of a number that stands in a term (SPIRAL 2, LE_1024)."""
 _WORDS: Final = re.compile(r"[\s,;:/()&+-]+")
 _CHARSET: Final = re.compile(r"ISO[ _.-]*(?:2022[ _.-]*)?IR[ _.-]*\d{1,3}|GB[ -]?18030|GBK|UTF-?8")
 _TERM_PARTS: Final = re.compile(r"[ _]")
@@ -306,7 +310,10 @@ def _is_term(value: str) -> bool:
     known = _words(_TERMS)
     if not bare or bare in known:
         return True
-    return all(not part or part in known or part.isdigit() for part in _TERM_PARTS.split(bare))
+    return all(
+        not part or part in known or (part.isdigit() and len(part) <= _LONGEST_NUMBER)
+        for part in _TERM_PARTS.split(bare)
+    )
 
 
 def is_charset(value: str) -> bool:

@@ -348,6 +348,26 @@ def test_equipment_and_protocol_stay() -> None:
         assert before.values == after.values, before.name
 
 
+@pytest.mark.parametrize(
+    "number", ["19770703", "7777777", "77777", "P0077777", "1.2.826.0.77777.1"]
+)
+@pytest.mark.parametrize("tag, vr", [(0x00080070, "LO"), (0x00181020, "LO"), (0x00080060, "CS")])
+def test_a_long_number_is_neither_a_version_nor_a_term(tag: int, vr: str, number: str) -> None:
+    """A patient ID or a birth date that a device writes where it does not belong."""
+    safe = Redactor().dataset(made(explicit(tag, vr, padded(vr, number))))
+    assert safe.elements[0].values != (number,)
+    assert number not in str(safe.elements[0].values)
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["syngo CT VA48A_02_P12", "3.6.7", "1.2.826.0.1", "R12_M4.2023.05", "2.0b3"],
+)
+def test_a_version_stays(version: str) -> None:
+    safe = Redactor().dataset(made(explicit(0x00181020, "LO", padded("LO", version))))
+    assert safe.elements[0].values == (version,)
+
+
 def test_codes_of_the_standard_stay_and_those_of_a_site_do_not() -> None:
     def code(value: str, scheme: str, meaning: str) -> bytes:
         return item(
