@@ -217,12 +217,13 @@ class Endpoint(NamedTuple):
     port: int
 
 
-Answer = Literal["reset", "silence", "tls", "tls-alert", "tls-plain", "tls-closed"]
+Answer = Literal["reset", "silence", "tls", "tls-alert", "tls-plain", "tls-dicom", "tls-closed"]
 """What became of a connection on which no DICOM was spoken.
 
 ``reset``: the SYN was answered by RST. ``silence``: it was not answered. The others began with a
 TLS ClientHello: ``tls`` was answered in TLS, ``tls-alert`` by a TLS alert, ``tls-plain`` by bytes
-that are no TLS, ``tls-closed`` by FIN or RST.
+that are no TLS, ``tls-dicom`` by an A-ABORT or A-ASSOCIATE-RJ in plain, whatever the port,
+``tls-closed`` by FIN or RST.
 """
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Protocol
 
 from dicomsniff.dicom.conversation import Conversation
+from dicomsniff.dicom.search import ABORT, ASSOCIATE_RJ
 from dicomsniff.model import (
     Answer,
     Association,
@@ -27,6 +28,20 @@ _SIDES: tuple[Side, Side] = ("requestor", "acceptor")
 
 _ANSWERS: dict[int, Answer] = {0x16: "tls", 0x15: "tls-alert"}
 """What a server's first byte tells: a handshake message, an alert."""
+
+_REFUSAL_LENGTH = 10
+"""Bytes of an A-ASSOCIATE-RJ and of an A-ABORT (PS3.8 9.3.4, 9.3.8)."""
+
+
+def _answer(data: bytes) -> Answer:
+    """What the first bytes of a server are."""
+    if (
+        len(data) >= _REFUSAL_LENGTH
+        and data[0] in (ASSOCIATE_RJ, ABORT)
+        and data[2:6] == (_REFUSAL_LENGTH - 6).to_bytes(4, "big")
+    ):
+        return "tls-dicom"
+    return _ANSWERS.get(data[0], "tls-plain")
 
 
 _Piece = tuple[int, bytes, int, int]
@@ -132,10 +147,10 @@ class Encrypted:
             self._hello = frame, time
         self._last = frame, time
         if self._answer is None and side != self._client:
-            self._answer = _ANSWERS.get(data[0], "tls-plain")
+            self._answer = _answer(data)
             self._answered = frame, time
-            if self._answer == "tls-plain":
-                self._tell("tls-plain", frame, time)
+            if self._answer in ("tls-plain", "tls-dicom"):
+                self._tell(self._answer, frame, time)
                 self._give_up()
                 return
         if self.plausible or not self._handshake.over:

@@ -242,7 +242,9 @@ class Pipeline:
         self.info.attempts = [
             attempt
             for attempt in self._attempts.values()
-            if attempt.server.port in ports or attempt.server in self._acceptors
+            if attempt.server.port in ports
+            or attempt.server in self._acceptors
+            or attempt.answer == "tls-dicom"
         ]
         if self._checker is None and self.info.attempts:
             # Nothing was checked, but where nothing could be connected to, that is the answer.

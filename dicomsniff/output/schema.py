@@ -88,7 +88,8 @@ class Attempt(TypedDict):
     port: Annotated[int, _rule(minimum=0, maximum=65535)]
     answer: Annotated[
         str,
-        "reset, silence; behind a TLS ClientHello: tls, tls-alert, tls-plain, tls-closed",
+        "reset, silence; behind a TLS ClientHello: tls, tls-alert, tls-plain, tls-dicom, "
+        "tls-closed",
     ]
     first: Time
     last: Time

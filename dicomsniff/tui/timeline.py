@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from time import thread_time
 from typing import Any
 
+from dicomsniff.dicom.names import uid_name
 from dicomsniff.model import Association, Entry
-from dicomsniff.output.info import info
+from dicomsniff.output.info import escape, info
 from dicomsniff.tui.rows import Filter, Marks, entry_role, entry_symbol
 from dicomsniff.tui.summary import ae_titles
 from dicomsniff.tui.table import Column
@@ -52,6 +53,31 @@ def run_key(association: Association, entry: Entry) -> object:
     if message.status in (0xFF00, 0xFF01) and not message.is_request:
         return association.id, message.kind, message.context_id, message.message_id
     return None
+
+
+NAMED_IN_RUN = 2
+"""SOP classes that a collapsed run names; of more it tells how many."""
+
+
+def run_what(entry: Entry) -> tuple[str, str | None]:
+    """What a row of a run is: the message, and the object's class where it is a C-STORE's."""
+    message = entry.message
+    assert message is not None
+    stores = message.service == "C-STORE" and message.is_request
+    return message.kind, message.sop_class if stores else None
+
+
+def run_text(first: Entry, whats: Collection[tuple[str, str | None]]) -> str:
+    """What is true of all rows of a run, in the words of the info column."""
+    message = first.message
+    assert message is not None
+    text = "P-DATA, " + " and ".join(sorted({kind for kind, _ in whats}))
+    if message.service != "C-STORE":
+        return f"{text} ID={message.message_id} (Pending)"
+    names = sorted({uid_name(uid) or escape(uid) for _, uid in whats if uid is not None})
+    if len(names) > NAMED_IN_RUN:
+        return f"{text}, {len(names)} SOP classes"
+    return ", ".join([text, *names])
 
 
 Ordered = tuple["array[int]", "array[int]"]
@@ -97,6 +123,8 @@ class TimelineRows:
         """Rows there were at the last look; fewer: an association gave up its older half."""
         self._runs: dict[int, int] = {}
         """First place of a collapsed run: how many rows it holds."""
+        self._whats: dict[int, set[tuple[str, str | None]]] = {}
+        """First place of a run, collapsed or not: what its rows are."""
         self._open: set[int] = set()
         """First places of runs that were expanded."""
         self._last_key: object = None
@@ -119,6 +147,7 @@ class TimelineRows:
         self._scanned = 0
         self._most = self.total
         self._runs = {}
+        self._whats = {}
         self._open = set()
         self._last_key = None
         self._streak = []
@@ -174,18 +203,24 @@ class TimelineRows:
                 continue
             places.append(place)
             if collapse:
-                changed |= self._collapse(run_key(a, entry), place, places)
+                changed |= self._collapse(run_key(a, entry), entry, place, places)
         self._scanned = end
         return changed
 
-    def _collapse(self, key: object, place: int, places: array[int]) -> bool:
+    def _collapse(self, key: object, entry: Entry, place: int, places: array[int]) -> bool:
         """See whether the row just added belongs to a run, and fold it in where it does."""
         if key is None or key != self._last_key:
+            streak = self._streak
+            if streak and len(streak) < RUN_AT_LEAST:
+                del self._whats[streak[0]]
             self._last_key = key
             self._streak = [place] if key is not None else []
+            if key is not None:
+                self._whats[place] = {run_what(entry)}
             return False
         streak = self._streak
         streak.append(place)
+        self._whats[streak[0]].add(run_what(entry))
         if len(streak) < RUN_AT_LEAST or streak[0] in self._open:
             return False
         head = streak[0]
@@ -231,6 +266,12 @@ class TimelineRows:
     def run_at(self, index: int) -> int:
         """Rows in the run that a row stands for, 0 where it stands for itself."""
         return self._runs.get(self.place(index), 0)
+
+    def run_members(self, index: int) -> Sequence[int]:
+        """The places of all rows in the collapsed run that a row stands for."""
+        head = self.place(index)
+        size = self._runs.get(head)
+        return self._members(head, size) if size else ()
 
     def toggle_run(self, index: int) -> bool:
         """Expand the run at a row, or collapse the one it belongs to; False where there is none."""
@@ -292,7 +333,7 @@ class TimelineRows:
         text = safe(info(a, entry))
         run = self.run_at(index)
         if run:
-            text = f"▸ {run} × {text}"
+            text = f"▸ {run} × {safe(run_text(entry, self._whats[self.place(index)]))}"
         elif self.place(index) in self._open:
             text = f"▾ {text}"
         return {

@@ -351,7 +351,9 @@ def test_equipment_and_protocol_stay() -> None:
 @pytest.mark.parametrize(
     "number", ["19770703", "7777777", "77777", "P0077777", "1.2.826.0.77777.1"]
 )
-@pytest.mark.parametrize("tag, vr", [(0x00080070, "LO"), (0x00181020, "LO"), (0x00080060, "CS")])
+@pytest.mark.parametrize(
+    ("tag", "vr"), [(0x00080070, "LO"), (0x00181020, "LO"), (0x00080060, "CS")]
+)
 def test_a_long_number_is_neither_a_version_nor_a_term(tag: int, vr: str, number: str) -> None:
     """A patient ID or a birth date that a device writes where it does not belong."""
     safe = Redactor().dataset(made(explicit(tag, vr, padded(vr, number))))

@@ -165,6 +165,29 @@ class Waiting:
         self.closed.set()
 
 
+class Halting:
+    """A source that hands on the first frames of another one, and the others when it is let go."""
+
+    reader = "live"
+    truncated = False
+    dropped: int | None = None
+
+    def __init__(self, frames: list[Frame], first: int) -> None:
+        self.name = "halting"
+        self.notices: list[str] = []
+        self.go = threading.Event()
+        self._frames = frames
+        self._first = first
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield from self._frames[: self._first]
+        self.go.wait()
+        yield from self._frames[self._first :]
+
+    def close(self) -> None:
+        self.go.set()
+
+
 class Slow:
     """A source that hands on another one's frames with pauses."""
 

@@ -24,6 +24,16 @@ def text_of(app: DicomsniffApp) -> str:
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
 
+async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+    """Wait until a condition is true, however busy the machine is; fails where it never comes."""
+    for _ in range(PATIENCE):
+        if condition():
+            break
+        await pilot.pause(0.05)
+    assert condition(), f"waited in vain; the screen:\n{text_of(pilot.app)}"  # type: ignore[arg-type]
+    await pilot.pause()
+
+
 async def settle(pilot: Pilot[None]) -> None:
     """Wait until everything is loaded and drawn."""
     app: DicomsniffApp = pilot.app  # type: ignore[assignment]

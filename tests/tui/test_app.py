@@ -29,7 +29,7 @@ from dicomsniff.tui.text import duration, fit, safe, size
 from dicomsniff.tui.timeline import TimelineRows
 from tests.support import CAPTURES, capture, require
 from tests.tui import fake
-from tests.tui.screen import opened, text_of
+from tests.tui.screen import opened, settle, text_of, until
 
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -271,7 +271,8 @@ async def test_findings_open_their_evidence() -> None:
 
 async def test_rows_can_be_used_while_it_loads() -> None:
     frames = list(open_capture(str(capture("worklist.pcapng")), reader="scapy"))
-    async with opened(lambda: fake.Slow(frames, 0.05), wait=False) as (app, pilot):
+    source = fake.Halting(frames, 12)
+    async with opened(lambda: source, wait=False) as (app, pilot):
         while not app.loader.rows:
             await asyncio.sleep(0.02)
         app.look()
@@ -281,20 +282,18 @@ async def test_rows_can_be_used_while_it_loads() -> None:
         assert "frames …" in text_of(app)
         await pilot.press("2", "3")
         assert app.focused_pane == "detail"
-        while not app.loader.done:
-            await asyncio.sleep(0.05)
-        app.look()
-        await pilot.pause()
+        source.go.set()
+        await settle(pilot)
         assert len(app.timeline_rows) == 14
 
 
 async def test_progress_in_percent() -> None:
     frames = list(open_capture(str(capture("worklist.pcapng")), reader="scapy"))
 
-    class Half(fake.Slow):
+    class Half(fake.Halting):
         progress = 0.42
 
-    async with opened(lambda: Half(frames, 0.05), wait=False) as (app, pilot):
+    async with opened(lambda: Half(frames, 12), wait=False) as (app, pilot):
         while not app.loader.rows:
             await asyncio.sleep(0.02)
         app.look()
@@ -329,7 +328,7 @@ async def test_leaving_closes_an_idle_source_and_ends_its_thread() -> None:
             await asyncio.sleep(0.01)
         assert "No DICOM association yet" in text_of(app)
         await pilot.press("q")
-    assert made[0].ended.wait(2)
+    assert made[0].ended.wait(20)
     assert not [t for t in threading.enumerate() if t.name == "dicomsniff-loader"]
 
 
@@ -355,8 +354,8 @@ async def test_a_source_that_cannot_be_opened_is_told() -> None:
         raise SourceError("nowhere.pcap: no such file; check the name")
 
     async with opened(factory) as (app, pilot):
-        await pilot.pause(0.2)
-        assert text_of(app).count("nowhere.pcap: no such file; check the name") == 2
+        said = "nowhere.pcap: no such file; check the name"
+        await until(pilot, lambda: text_of(app).count(said) == 2)
         assert app.fatal == "nowhere.pcap: no such file; check the name"
 
 
@@ -366,8 +365,7 @@ async def test_a_source_that_breaks_before_its_first_packet_is_told() -> None:
             raise SourceError("notes.txt: not a packet capture")
 
     async with opened(lambda: Breaks([], 0)) as (app, pilot):
-        await pilot.pause(0.2)
-        assert "notes.txt: not a packet capture" in text_of(app)
+        await until(pilot, lambda: "notes.txt: not a packet capture" in text_of(app))
         assert app.fatal == "notes.txt: not a packet capture"
 
 
@@ -380,8 +378,7 @@ async def test_a_source_that_breaks_keeps_what_came_before() -> None:
             raise OSError("the cable was pulled")
 
     async with opened(lambda: Breaks(frames, 0)) as (app, pilot):
-        await pilot.pause(0.2)
-        assert "the cable was pulled" in text_of(app)
+        await until(pilot, lambda: "the cable was pulled" in text_of(app))
         assert len(app.loader.rows) >= 11
         assert app.fatal == ""
 

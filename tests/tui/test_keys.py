@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from textual.command import CommandList, CommandPalette
 
+from dicomsniff.dicom.names import uid_name
 from dicomsniff.tui import actions, commands
 from dicomsniff.tui.bars import FilterInput
 from dicomsniff.tui.hexview import HexView
@@ -12,7 +14,8 @@ from dicomsniff.tui.outline import Outline
 from dicomsniff.tui.screens import ColumnsScreen, DifferenceScreen, HelpScreen, PromptScreen
 from dicomsniff.tui.text import seconds
 from dicomsniff.tui.themes import NAMES
-from tests.tui.screen import opened, settle, text_of
+from dicomsniff.tui.timeline import NAMED_IN_RUN
+from tests.tui.screen import opened, settle, text_of, until
 
 PANE_COMMANDS = {
     "up", "down", "page-up", "page-down", "top", "bottom", "left", "right", "open",
@@ -152,28 +155,27 @@ async def test_next_and_previous_find_text_in_rows_values_and_bytes() -> None:
         await pilot.press("2", "ctrl+f")
         assert isinstance(app.screen, PromptScreen)
         await pilot.press(*"success", "enter")
-        await pilot.pause()
         table = app.pane("timeline")
-        assert table.cursor == 11
+        await until(pilot, lambda: table.cursor == 11)
         await pilot.press("ctrl+f", *"TEST-0004", "enter")
-        await pilot.pause(0.2)
-        assert "TEST-0004" in text_of(app)
-        row = table.cursor
-        assert 3 <= row <= 10
         outline = app.main.query_one(Outline)
-        assert outline.branch_at(outline.cursor).value == "TEST-0004"  # type: ignore[union-attr]
-        await pilot.press("ctrl+f", *"C-FIND-RSP", "enter")
-        await pilot.pause()
-        here = table.cursor
+
+        def shown() -> object:
+            branch = outline.branch_at(outline.cursor)
+            return branch.value if branch is not None else None
+
+        await until(pilot, lambda: shown() == "TEST-0004")
+        assert "TEST-0004" in text_of(app)
+        assert 3 <= table.cursor <= 10
+        await pilot.press("home", "ctrl+f", *"C-FIND-RSP", "enter")
+        await until(pilot, lambda: table.cursor == 3)
         await pilot.press("n")
-        await pilot.pause()
-        assert table.cursor == here + 1
+        await until(pilot, lambda: table.cursor == 4)
         await pilot.press("N")
-        await pilot.pause()
-        assert table.cursor == here
+        await until(pilot, lambda: table.cursor == 3)
         await pilot.press("ctrl+f", *"nowhere", "enter")
-        await pilot.pause()
-        assert "nowhere was not found" in text_of(app)
+        told = "nowhere was not found in the rows, values and bytes of all associations"
+        await until(pilot, lambda: told in text_of(app))
 
 
 async def test_goto_frame() -> None:
@@ -334,6 +336,20 @@ async def test_stores_collapse_with_their_responses() -> None:
         await pilot.press("r")
         await pilot.pause()
         assert len(app.timeline_rows) == entries - stores + 1
+        # What is true of all of them, not what the first one is.
+        assert "▸ 8 × P-DATA, C-STORE-RQ and C-STORE-RSP, 4 SOP classes" in text_of(app)
+
+
+async def test_a_run_of_one_class_names_it() -> None:
+    async with opened("move.pcapng") as (app, pilot):
+        moved = next(a for a in app.loader.associations if a.acceptor.ae_title == "STORAGE")
+        app.pane("associations").move(app.loader.associations.index(moved))
+        await pilot.press("r")
+        await until(pilot, lambda: " × P-DATA, C-STORE-RQ and C-STORE-RSP, " in text_of(app))
+        stored = {e.message.sop_class for e in moved.timeline if e.message and e.message.is_request}
+        (line,) = [line for line in text_of(app).splitlines() if "C-STORE-RQ and" in line]
+        names = [uid_name(uid or "") or "" for uid in stored]
+        assert all(name in line for name in names) == (len(names) <= NAMED_IN_RUN)
 
 
 async def test_sort() -> None:
@@ -474,8 +490,8 @@ async def test_tab_completes_the_word_and_goes_through_what_fits() -> None:
         }
         assert titles == {"STORAGE"}
         await pilot.press("slash", "end", *" and outc")
-        await pilot.pause(0.2)
-        assert "outcome" in text_of(app).splitlines()[1], "proposed before it is asked for"
+        # proposed before it is asked for
+        await until(pilot, lambda: "outcome" in text_of(app).splitlines()[1])
         await pilot.press("right", *" = re", "tab")
         assert line.value == "called = STORAGE and outcome = released"
 
@@ -550,12 +566,12 @@ async def test_help_shows_every_command_and_key() -> None:
 async def test_palette_runs_commands() -> None:
     async with opened("worklist.pcapng") as (app, pilot):
         await pilot.press("ctrl+p")
-        await pilot.pause(0.3)
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         await pilot.press(*"contexts")
-        await pilot.pause(0.5)
+        proposed = app.screen.query_one(CommandList)
+        await until(pilot, lambda: proposed.option_count == 1)
         await pilot.press("enter")
-        await pilot.pause(0.3)
-        assert app.middle == "contexts"
+        await until(pilot, lambda: app.middle == "contexts")
 
 
 async def test_link_without_one() -> None:

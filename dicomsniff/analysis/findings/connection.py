@@ -134,6 +134,8 @@ def _attempt(attempt: Attempt, info: CaptureInfo) -> Iterator[Finding]:
             "tls-alert": "was answered by a TLS alert: the two have no version, cipher or "
             "certificate in common",
             "tls-plain": "was answered in plain: the port does not speak TLS",
+            "tls-dicom": "was answered by DICOM in plain, which refuses it: the port does not "
+            "speak TLS",
             "tls-closed": "was answered by closing the connection",
         }[attempt.answer]
         yield finding(

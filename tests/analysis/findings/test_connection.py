@@ -112,6 +112,20 @@ def test_tls_to_a_port_that_cannot() -> None:
     assert found.frames
 
 
+@pytest.mark.parametrize("answer", [abort(2, 1), abort(0, 0), pdu(3, b"\0\1\2\2")])
+def test_dicom_in_plain_tells_what_port_it_is(answer: bytes) -> None:
+    """No port of DICOM, and no association ever: what refuses TLS says what it is itself."""
+    wire = Wire(port=4242).open().say(0, HELLO).say(1, answer).close()
+    found = run(wire).only("tls-on-plain-port")
+    assert "was answered by DICOM in plain" in found.detail
+    assert "port 4242" in found.title
+
+
+def test_another_protocol_in_plain_is_not_our_business() -> None:
+    for answer in (b"HTTP/1.1 400 Bad Request\r\n", b"\7\0\0\0\0\5" + bytes(5), b"\7\0\0\0\0\4\0"):
+        assert run(Wire(port=4242).open().say(0, HELLO).say(1, answer).close()).findings == []
+
+
 def test_an_alert_is_an_answer_in_tls() -> None:
     ran = run(Wire().open().say(0, HELLO).say(1, b"\x15\x03\x03\0\x02\x02\x28").close())
     found = ran.only("tls-handshake-refused")
