@@ -54,14 +54,14 @@ def _within(most: int, what: str) -> Callable[[str], int]:
     return number
 
 
+_MOST_DIGITS = 18
+"""Digits of a number: nobody counts associations further, and Python refuses thousands of them."""
+
+
 def _number(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"invalid int value: {text!r}") from None
-    if number < 1:
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of an association (1, 2, …)")
-    return number
+    return int(text)
 
 
 def _folder(text: str) -> str:

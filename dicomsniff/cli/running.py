@@ -165,6 +165,8 @@ def run(
         say(notice)
     # Of a source that failed, they would say the same in the words for a file that was cut off.
     for finding in pipeline.findings if tell and not getattr(args, "failed", False) else ():
+        if finding.code == "capture-incomplete" and finding.severity == "note" and source.notices:
+            continue  # where the file breaks off has just been told
         say(f"{finding.title}: {finding.detail}")
     for line in pipeline.unread:
         say(f"{pipeline.info.source}: {line}")

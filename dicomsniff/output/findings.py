@@ -287,6 +287,15 @@ def rule_json() -> str:
     return json.dumps(table, indent=1)
 
 
+def overview() -> str:
+    """The codes of all rules by subject, as a table: what the README holds."""
+    lines = ["| about | findings |", "|---|---|"]
+    for subject, table in _by_subject().items():
+        codes = ", ".join(f"`{each.code}`" for each in table)
+        lines.append(f"| {subject} | {codes} |")
+    return "\n".join(lines) + "\n"
+
+
 def markdown() -> str:
     """The documentation of every rule."""
     lines = [

@@ -11,7 +11,7 @@ import pytest
 
 from dicomsniff.analysis.findings import rules
 from dicomsniff.cli import main
-from dicomsniff.output.findings import FORMAT, WIDTH, Report, markdown
+from dicomsniff.output.findings import FORMAT, WIDTH, Report, markdown, overview
 from dicomsniff.output.redact import Redactor
 from tests.analysis.findings.wire import Wire, rejected, requested, run
 from tests.support import CAPTURES, capture
@@ -167,6 +167,12 @@ def test_the_page_is_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert PAGE.read_text() == markdown(), (
         "write it again: dicomsniff check --rules --markdown > docs/findings.md"
     )
+
+
+def test_the_readme_names_every_rule() -> None:
+    """In the order of the table."""
+    text = PAGE.parent.parent.joinpath("README.md").read_text()
+    assert overview() in text, f"it should hold:\n{overview()}"
 
 
 def test_every_rule_is_documented() -> None:
