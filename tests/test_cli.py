@@ -536,6 +536,24 @@ def test_ndjson_is_an_association_a_line() -> None:
         assert json.loads(line)["timeline"] == association["timeline"]
 
 
+def test_what_is_read_is_never_replaced_by_the_output(tmp_path: Path) -> None:
+    kept = capture("worklist.pcapng").read_bytes()
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(kept)
+    link = tmp_path / "link.pcapng"
+    link.symlink_to(path)
+    keys = tmp_path / "tls.keys"
+    keys.write_bytes(b"# none\n")
+    for out in (path, link):
+        told = complaint("transcript", path, "-o", out)
+        assert str(out) in told
+        assert "another file" in told
+        assert str(out) in complaint("transcript", tmp_path, "-o", out)
+    assert str(keys) in complaint("transcript", path, "--keylog", keys, "-o", keys)
+    assert path.read_bytes() == kept
+    assert keys.read_bytes() == b"# none\n"
+
+
 def test_an_output_file_is_what_stdout_would_be(tmp_path: Path) -> None:
     path = tmp_path / "worklist.json"
     done = dicomsniff("transcript", capture("worklist.pcapng"), "-o", path)

@@ -16,6 +16,7 @@ from dicomsniff.cli.jobs import sharing
 from dicomsniff.cli.running import (
     UsageError,
     choice,
+    files_read,
     open_source,
     output,
     prepare_for_data_sets,
@@ -134,7 +135,8 @@ def _write_rows(
 def transcript(args: argparse.Namespace) -> int:
     """The JSON transcript."""
     chosen = choice(args)
-    with closing(open_source(args)) as source, output(args.output) as stream:
+    spared = files_read(args)
+    with closing(open_source(args)) as source, output(args.output, sparing=spared) as stream:
         prepare_for_data_sets(source)
         _write_transcript(args, source, stream, chosen)
     return 0

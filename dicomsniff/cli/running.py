@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -196,12 +196,15 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def output(path: str | None) -> Iterator[BinaryIO]:
-    """stdout, or a file that appears whole or not at all."""
+def output(path: str | None, *, sparing: Iterable[str] = ()) -> Iterator[BinaryIO]:
+    """stdout, or a file that appears whole or not at all. ``sparing``: files that are read, which
+    nothing can bring back once they are replaced."""
     if path is None or path == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if any(_same(path, each) for each in sparing):
+        raise UsageError(f"{path}: is what is read; name another file with -o")
     try:
         # A device or a pipe (/dev/stdout) is written to, and what a link points to is replaced.
         replaced = os.path.isfile(path) or not os.path.exists(path)
@@ -226,6 +229,19 @@ def output(path: str | None) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
+
+
+def files_read(args: argparse.Namespace) -> list[str]:
+    """The files that the options of every reading command name."""
+    from dicomsniff.sources.files import expand
+
+    keylog = [args.keylog] if args.keylog is not None else []
+    return [*expand(args.files), *keylog, *args.tls_key]
+
+
+def _same(path: str, other: str) -> bool:
+    # A pipe or a terminal loses nothing when it is written to.
+    return os.path.isfile(path) and os.path.isfile(other) and os.path.samefile(path, other)
 
 
 def prepare_for_data_sets(source: Source) -> None:
