@@ -17,6 +17,7 @@ from dicomsniff.model import (
     Association,
     Endpoint,
     Entry,
+    Gap,
     Peer,
     Revealed,
     Side,
@@ -28,6 +29,9 @@ _SIDES: tuple[Side, Side] = ("requestor", "acceptor")
 
 _ANSWERS: dict[int, Answer] = {0x16: "tls", 0x15: "tls-alert"}
 """What a server's first byte tells: a handshake message, an alert."""
+
+GAPS_KEPT = 200
+"""Gaps of a connection that cannot be looked into, each told by itself."""
 
 _REFUSAL_LENGTH = 10
 """Bytes of an A-ASSOCIATE-RJ and of an A-ABORT (PS3.8 9.3.4, 9.3.8)."""
@@ -71,6 +75,7 @@ class Encrypted:
         "_answered",
         "_client",
         "_closing",
+        "_gaps",
         "_handshake",
         "_hello",
         "_inside",
@@ -78,6 +83,7 @@ class Encrypted:
         "_latest",
         "_offsets",
         "_owner",
+        "_sent",
         "_torn",
         "_waiting",
         "endpoints",
@@ -123,6 +129,9 @@ class Encrypted:
         """Bytes, frame and time of the latest segment of each side that the capture does not hold,
         where nothing was decrypted behind it."""
         self._closing = ""
+        self._gaps: list[Gap] = []
+        self._sent = [0, 0]
+        """Bytes of each side, those that are missing included."""
 
     @property
     def tls(self) -> Tls:
@@ -146,6 +155,7 @@ class Encrypted:
         if self._hello is None:
             self._hello = frame, time
         self._last = frame, time
+        self._sent[side] += len(data)
         if self._answer is None and side != self._client:
             self._answer = _answer(data)
             self._answered = frame, time
@@ -162,6 +172,14 @@ class Encrypted:
 
     def gap(self, side: int, length: int, frame: int, time: int) -> None:
         """Encrypted bytes that the capture does not hold."""
+        sender = _SIDES[side != self._client]
+        if len(self._gaps) < GAPS_KEPT:
+            at = self._sent[side]
+            self._gaps.append(Gap(sender, at, length, time, frame or self._latest[side]))
+        else:  # all the bytes are told of, if not where they were
+            last = self._gaps[-1]
+            self._gaps[-1] = last._replace(length=last.length + length)
+        self._sent[side] += length
         self._handshake.gap(side, length)
         if self._inside is not None:
             before = self._torn[side]
@@ -290,6 +308,13 @@ class Encrypted:
             if length:
                 text = f"{length:,} encrypted bytes of the {name}"
                 rows.append(self._row(side, *self._handshake.last_data[side], length, text))
+        for gap in self._gaps:
+            entry = Entry(
+                0, "GAP", gap.sender, gap.time, gap.time, (gap.frame,), 1, gap.frame, gap.length
+            )
+            entry.complete = False
+            entry.detail = f"{gap.length} encrypted bytes of the {gap.sender} were not captured"
+            rows.append(entry)
         rows.sort(key=lambda entry: (entry.time, entry.last_frame))
         for number, entry in enumerate(rows, 1):
             entry.number = number
@@ -313,6 +338,7 @@ class Encrypted:
             partial=True,
             encrypted=True,
             tls=self.tls,
+            gaps=list(self._gaps),
         )
         fatal = next((alert for alert in self.tls.alerts if alert.fatal), None)
         if fatal is not None:

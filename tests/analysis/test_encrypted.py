@@ -223,6 +223,27 @@ def test_what_cannot_be_read_is_told_by_its_handshake(folder: Path, tmp_path: Pa
     assert [attempt.answer for attempt in pipeline.info.attempts] == ["tls"]
 
 
+def test_what_the_capture_misses_of_it_is_told(folder: Path, tmp_path: Path) -> None:
+    packets = Setting(folder, TLS12).encrypt(rewrite.load(capture("store.pcapng")))
+    port = packets[0].dport
+    sent = [packet for packet in packets if packet.dport == port and len(packet.payload) > 1000]
+    lost = sent[1:3]
+    kept = [packet for packet in packets if packet not in lost]
+    found, _, _ = read(write(tmp_path / "tls.pcap", kept), reader="scapy", ports=[port])
+    (association,) = found
+    missing = sum(len(packet.payload) for packet in lost)
+    assert association.opaque
+    assert sum(gap.length for gap in association.gaps) == missing
+    before = sum(len(p.payload) for p in packets[: packets.index(lost[0])] if p.dport == port)
+    assert association.gaps[0].offset == before
+    assert {gap.sender for gap in association.gaps} == {"requestor"}
+    rows = [entry for entry in association.timeline if entry.kind == "GAP"]
+    assert len(rows) == len(association.gaps)
+    assert "encrypted bytes of the requestor were not captured" in rows[0].detail
+    (told,) = [each for each in association.findings if each.code == "capture-incomplete"]
+    assert f"misses {missing:,} bytes" in told.title
+
+
 def test_certificates_agree_with_openssl(folder: Path) -> None:
     public = folder / f"{HOST}.crt"
     certificate_of(folder)
