@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from itertools import islice
-from time import thread_time
 from typing import TYPE_CHECKING, Any
 
 from dicomsniff.model import Association, Entry
-from dicomsniff.output.info import info
-from dicomsniff.tui import find, taking, themes
+from dicomsniff.tui import taking, themes
 from dicomsniff.tui.bars import FilterLine
 from dicomsniff.tui.difference import associations as association_difference
 from dicomsniff.tui.difference import messages as message_difference
 from dicomsniff.tui.ladder import Ladder
-from dicomsniff.tui.outline import Outline
 from dicomsniff.tui.screens import ColumnsScreen, DifferenceScreen, HelpScreen, PromptScreen
+from dicomsniff.tui.search import Search
 from dicomsniff.tui.summary import ae_titles
 from dicomsniff.tui.table import LineList, VirtualTable
-from dicomsniff.tui.text import join, safe
 from dicomsniff.tui.timeline import TIME_MODES
 
 if TYPE_CHECKING:
@@ -442,130 +437,8 @@ def find_next(app: DicomsniffApp, *, backwards: bool) -> None:
     if not text:
         app.say("Nothing to find: ^f asks for a text", "warn")
         return
-    app.run_worker(_find(app, text, backwards), exclusive=True, group="find")
-
-
-async def _find(app: DicomsniffApp, text: str, backwards: bool) -> None:
-    """Look at a row after the other, with pauses for the keys: at those of the pane first, then at
-    those of the other associations."""
-    import asyncio
-
-    pane = app.pane(app.focused_pane or "timeline")
-    if pane.id not in ("associations", "timeline", "ladder", "detail"):
-        pane = app.pane(app.middle)
-    needle, raw = find.needles(text)
-    late = thread_time() + find.SECONDS_AT_ONCE
-    for hit in _places(app, pane, needle, raw, backwards):
-        if hit is not None:
-            hit()
-            return
-        if thread_time() > late:
-            await asyncio.sleep(0.001)
-            late = thread_time() + find.SECONDS_AT_ONCE
-    passes = " that the filter lets pass" if app.timeline_rows.filter is not None else ""
-    inside = "rows" if app.people.on else "rows, values and bytes"
-    hint = "; people are masked: h shows them" if app.people.on else ""
-    app.say(f"{text} was not found in the {inside} of all associations{passes}{hint}", "warn")
-
-
-def _places(
-    app: DicomsniffApp,
-    pane: LineList,
-    needle: str,
-    raw: tuple[re.Pattern[bytes], ...],
-    backwards: bool,
-) -> Iterator[Callable[[], None] | None]:
-    """Every place there is, in turn: None, or what goes to the one that holds the text."""
-    width = max(200, pane.size.width)
-    count = pane.count()
-    of_entries = pane.id in ("timeline", "ladder")
-
-    def in_pane(index: int) -> Callable[[], None] | None:
-        row = join(tuple(pane.line(index, width)))
-        if not of_entries:
-            return (lambda: pane.move(index)) if needle in row.casefold() else None
-        rows = app.timeline_rows
-        if pane.id == "timeline":
-            run = rows.run_members(index)
-            a, entry = rows[index]
-        else:
-            run = ()
-            a, entry = pane.row(index)  # type: ignore[attr-defined]
-        if find.in_entry(a, entry, row, needle, raw, app.people):
-            return lambda: _hit(app, pane, index, needle)
-        for nth, place in enumerate(run):
-            a, entry = rows.at(place)
-            if find.in_entry(a, entry, safe(info(a, entry)), needle, raw, app.people):
-                return lambda: _hit(app, pane, index + nth, needle, opened=index)
-        return None
-
-    rows = list(find.order(pane.cursor, count, backwards))
-    ahead = rows
-    if of_entries:  # to the end of it, then to the next association
-        ahead = rows[: pane.cursor if backwards else count - 1 - pane.cursor]
-    yield from map(in_pane, ahead)
-    if not (of_entries and app.show_all):
-        yield from _elsewhere(app, needle, raw, backwards, here=not of_entries)
-    yield from map(in_pane, rows[len(ahead) :])
-
-
-def _elsewhere(
-    app: DicomsniffApp,
-    needle: str,
-    raw: tuple[re.Pattern[bytes], ...],
-    backwards: bool,
-    *,
-    here: bool,
-) -> Iterator[Callable[[], None] | None]:
-    """The entries of the other associations, in the order of their table; ``here``: of this one
-    first."""
-    rows = app.association_rows
-    chosen = rows.index(app.association) if app.association is not None else None
-    at = chosen if chosen is not None else 0
-    order = list(find.order(at, len(rows), backwards))
-    if here:
-        order.insert(0, order.pop())
-    elif chosen is not None:
-        order.pop()
-    keep = app.timeline_rows.filter
-    for index in order:
-        if index >= len(rows):
-            return
-        a = rows[index]
-        for entry in reversed(a.timeline) if backwards else a.timeline:
-            if keep is not None and not keep.matches(a, entry):
-                yield None
-            elif find.in_entry(a, entry, safe(info(a, entry)), needle, raw, app.people):
-                yield partial(_go_and_show, app, a, entry, needle)
-            else:
-                yield None
-
-
-def _go_and_show(app: DicomsniffApp, a: Association, entry: Entry, needle: str) -> None:
-    """Show a hit in another association."""
-    go_to(app, (a, entry.number))
-    app.call_after_refresh(_show_hit, app, needle)
-
-
-def _hit(
-    app: DicomsniffApp, pane: LineList, index: int, needle: str, *, opened: int | None = None
-) -> None:
-    """Show a hit in this pane, in a collapsed run after expanding it."""
-    if opened is not None and app.timeline_rows.toggle_run(opened):
-        pane.reload()
-    pane.move(index)
-    app.call_after_refresh(_show_hit, app, needle)
-
-
-def _show_hit(app: DicomsniffApp, needle: str) -> None:
-    """Open the tree at the value that holds the text."""
-    outline = app.main.query_one(Outline)
-    if outline.detail is None:
-        return
-    for path, branch in outline.detail.walk():
-        if needle in join(branch.cells).casefold():
-            outline.reveal([*path, branch])
-            return
+    look = Search(app, text, backwards, lambda a, number: go_to(app, (a, number)))
+    app.run_worker(look.run(), exclusive=True, group="find")
 
 
 # ------------------------------------------------------------- the program

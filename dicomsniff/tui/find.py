@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dicomsniff.model import Association, Entry
+from dicomsniff.model import Entry
 from dicomsniff.tui.people import People
 
 SECONDS_AT_ONCE = 0.03
@@ -52,7 +52,6 @@ def needles(text: str) -> tuple[str, tuple[re.Pattern[bytes], ...]]:
 
 
 def in_entry(
-    association: Association,
     entry: Entry,
     row: str,
     needle: str,
@@ -63,7 +62,6 @@ def in_entry(
 
     Where people are masked only the row is looked at: a hit in hidden bytes would tell.
     """
-    del association
     if needle in row.casefold():
         return True
     if people.on:

@@ -20,7 +20,7 @@ def hit(text: str, held: bytes) -> bool:
     a = fake.association()
     entry = fake.add(a, "C-FIND-RSP", message=fake.message("C-FIND-RSP", held=held))
     needle, raw = find.needles(text)
-    return find.in_entry(a, entry, "a row", needle, raw, People())
+    return find.in_entry(entry, "a row", needle, raw, People())
 
 
 @pytest.mark.parametrize(
