@@ -183,6 +183,8 @@ class FilterLine(Horizontal):
         & > Input.-valid-filter { color: $text-success; }
         & > Input.-wrong-filter { color: $text-error; }
         & > #filter-word { width: auto; max-width: 60%; padding: 0 1; }
+        &.-told { height: auto; }
+        &.-told > #filter-word { height: auto; }
         & > #filter-word.-wrong { color: $text-error; }
         & > #filter-word.-valid { color: $text-success; }
     }
@@ -231,6 +233,7 @@ class FilterLine(Horizontal):
         event.stop()
         _, word, valid = judge(event.value)
         self.say(word, valid)
+        self.remove_class("-told")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter: use it."""
@@ -238,6 +241,8 @@ class FilterLine(Horizontal):
 
         event.stop()
         _, _, valid = judge(event.value)
+        # One line of a narrow screen cuts off what is said last, which is what to write instead.
+        self.set_class(valid is False, "-told")
         if valid is not False:
             self.post_message(self.Changed(event.value))
             self.post_message(self.Left())

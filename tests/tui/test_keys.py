@@ -506,6 +506,18 @@ async def test_a_wrong_filter_changes_nothing() -> None:
         assert app.focused_pane == "associations"
 
 
+async def test_what_is_wrong_with_a_filter_is_told_whole_on_a_narrow_screen() -> None:
+    async with opened("move.pcapng", (80, 24)) as (app, pilot):
+        await pilot.press("slash", *"servic = C-STORE")
+        await until(pilot, lambda: "✗ 'servic'" in text_of(app))
+        assert "did you mean" not in text_of(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "did you mean service?" in text_of(app))
+        assert "1 Associations" in text_of(app)
+        await pilot.press("backspace")
+        await until(pilot, lambda: "did you mean" not in text_of(app))
+
+
 async def test_filter_off_without_a_filter() -> None:
     async with opened("worklist.pcapng") as (app, pilot):
         await pilot.press("F")
