@@ -52,7 +52,8 @@ def packets(
 
 
 class _Only:
-    """A tap that asks for the objects of some associations, so that no other one is written."""
+    """Lets an extractor know of some associations alone, so that nothing of another is written,
+    not even that it has nothing of an object."""
 
     def __init__(self, extractor: Extractor, numbers: frozenset[int]) -> None:
         self._extractor = extractor
@@ -63,6 +64,19 @@ class _Only:
         if association.id not in self._numbers:
             return None
         return self._extractor.open(association, sender, message)
+
+    def association_began(self, association: Association) -> None:
+        """Nothing to do: an object begins with its command."""
+
+    def entry_added(self, association: Association, entry: Entry) -> None:
+        """Pass on a row."""
+        if association.id in self._numbers:
+            self._extractor.entry_added(association, entry)
+
+    def association_ended(self, association: Association) -> None:
+        """Pass on an end."""
+        if association.id in self._numbers:
+            self._extractor.association_ended(association)
 
 
 def objects(
@@ -83,9 +97,8 @@ def objects(
         return not rows or (entry is not None and (association.id, entry.number) in rows)
 
     extractor = Extractor(folder, source=source.name, wanted=wanted)
-    pipeline = Pipeline(
-        ports=ports, listener=extractor, tap=_Only(extractor, numbers), checks=False
-    )
+    only = _Only(extractor, numbers)
+    pipeline = Pipeline(ports=ports, listener=only, tap=only, checks=False)
     run(source, pipeline, step=lambda: step(getattr(source, "progress", None)))
     extractor.finish()
     whole = sum(told.complete for told in extractor.objects)

@@ -160,6 +160,19 @@ async def test_objects_of_the_chosen_association(tmp_path: Path) -> None:
         assert one.read_bytes() == (tmp_path / "all" / one.name).read_bytes()
 
 
+async def test_objects_of_one_association_of_several(tmp_path: Path) -> None:
+    async with opened("store-transfer-syntaxes.pcapng") as (app, pilot):
+        assert len(app.loader.associations) == 6
+        await pilot.press("1", "home", "down", "2", "e", "enter")
+        said = await written(app, pilot)
+        folder = tmp_path / "association-2-objects"
+        assert f"Wrote 1 objects to {folder.name}" in said
+        assert "missing" not in said
+        (file,) = folder.glob("*.dcm*")
+        (row,) = json.loads((folder / "index.json").read_text())["objects"]
+        assert (row["file"], row["association"], row["complete"]) == (file.name, 2, True)
+
+
 async def test_no_objects_in_a_query() -> None:
     async with opened("worklist.pcapng") as (app, pilot):
         await pilot.press("e")
