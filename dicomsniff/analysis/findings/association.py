@@ -15,6 +15,7 @@ from dicomsniff.analysis.findings.words import (
     operation,
     outstanding,
     seconds,
+    settled,
     spoken,
     unanswered,
     who,
@@ -259,13 +260,13 @@ def aborted(view: View) -> Iterator[Finding]:
         waited = max(0, entry.time - said.time)
         part = "" if said.complete else " unfinished"
         detail += f" {seconds(waited)} after the{part} {spoken(said)} of the {said.sender}"
-    before = [
-        each
-        for each in outstanding(association)
-        if each.request is not None and each.request.number < entry.number
-    ]
+    before = outstanding(association, entry)
     if before:
         detail += f". Unanswered: {listed(operation(each) for each in before)}"
+    late = [each.responses[-1] for each in before if settled(each)]
+    if late:
+        after = seconds(max(0, late[0].began - entry.time))
+        detail += f". {spoken(late[0])} came {after} too late"
     broken = [e for e in association.timeline if e.message is not None and not e.complete]
     told = "error" if before or broken or entry.pdu.source == 2 else "warning"
     # What is wrong with what it had just received, by the rules about that.

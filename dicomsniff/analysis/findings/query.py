@@ -31,7 +31,7 @@ from dicomsniff.analysis.findings.keys import (
 from dicomsniff.analysis.findings.nesting import strays
 from dicomsniff.analysis.findings.telling import Path, call, key, keys, of, places, title
 from dicomsniff.analysis.findings.titles import differs, nearest
-from dicomsniff.analysis.findings.words import count, listed, seconds, spoken
+from dicomsniff.analysis.findings.words import count, listed, seconds, settled, spoken
 from dicomsniff.dicom.elements import Element
 from dicomsniff.model import Association, CaptureInfo, Entry, Finding, Operation, Side
 
@@ -350,17 +350,16 @@ def _other(end: Entry) -> Side:
 
 
 def _unfinished(view: View) -> Iterator[tuple[Asked, Entry]]:
-    """Queries without final response, and how whoever asked ended the association."""
+    """Queries without final response until whoever asked ended the association, and how."""
     association = view.association
     if association.outcome not in ("aborted", "lost"):
         return
     ends = [each for each in association.timeline if each.kind in ("A-ABORT", "CONNECTION-LOST")]
     for one in asked(view):
-        if one.operation.status is not None:
-            continue
         for entry in ends:
             if entry.number > one.request.number and entry.sender == one.operation.invoked_by:
-                yield one, entry
+                if not settled(one.operation, entry):
+                    yield one, entry
                 break
 
 

@@ -72,13 +72,25 @@ def spoken(entry: Entry) -> str:
     return f"{entry.kind} (entry {entry.number})"
 
 
-def outstanding(association: Association) -> list[Operation]:
-    """Operations whose request crossed the wire whole and that have no final response."""
+def outstanding(association: Association, end: Entry | None = None) -> list[Operation]:
+    """Operations whose request crossed the wire whole and that have no final response; none that
+    came before ``end``, where that is given."""
     return [
         each
         for each in association.operations
-        if each.request is not None and each.request.complete and each.status is None
+        if each.request is not None
+        and each.request.complete
+        and (end is None or each.request.number < end.number)
+        and not settled(each, end)
     ]
+
+
+def settled(operation: Operation, end: Entry | None = None) -> bool:
+    """Whether there is a final response, before ``end`` where that is given: one that comes behind
+    an abort comes too late."""
+    return operation.status is not None and (
+        end is None or operation.responses[-1].number < end.number
+    )
 
 
 def last_said(association: Association, before: Entry) -> Entry | None:

@@ -189,6 +189,17 @@ def test_abort_after_waiting_is_a_time_out() -> None:
     assert "C-ECHO, message ID 5" in found.detail
 
 
+def test_an_answer_behind_the_abort_came_too_late() -> None:
+    wire = Wire().associate().message(0, echo(5), number=3).wait(30).say(0, abort())
+    wire.wait(12).message(1, echoed(5), number=3)
+    found = run(wire.close()).only("association-aborted")
+    assert found.severity == "error"
+    assert "Unanswered: C-ECHO, message ID 5. C-ECHO-RSP (entry 5) came 12 s too late" in (
+        found.detail
+    )
+    assert "waited 30 s for an answer" in found.advice
+
+
 @pytest.mark.parametrize("reason", [1, 2, 4, 5, 6])
 def test_abort_by_the_provider(reason: int) -> None:
     wire = Wire().associate().message(0, echo(), number=3).say(1, abort(2, reason)).close()

@@ -105,6 +105,16 @@ def test_given_up_without_an_answer_that_came_late() -> None:
     assert "too late" not in found.detail
 
 
+def test_given_up_before_all_of_the_answers() -> None:
+    play = Play(WORKLIST)
+    play.say("C-FIND-RQ", step_query())
+    play.wait(10).event("A-ABORT")
+    play.wait(5).say("C-FIND-RSP", step_answer(), sender="acceptor", status=0xFF00)
+    play.say("C-FIND-RSP", sender="acceptor", status=0)
+    found = only(checked(play.end("aborted")), "query-given-up")
+    assert "The first answer came after 15 s, 5 s too late" in found.detail
+
+
 def test_the_server_that_aborts_has_not_given_up() -> None:
     play = Play(WORKLIST)
     play.say("C-FIND-RQ", step_query())
