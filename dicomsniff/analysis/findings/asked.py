@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 from dicomsniff.analysis.findings import Known, View
 from dicomsniff.analysis.findings.keys import (
+    NO_WILDCARD,
     QUERY_RETRIEVE_LEVEL,
     SPECIFIC_CHARACTER_SET,
     STEP_SEQUENCE,
@@ -63,6 +64,8 @@ class Asked:
     identifier: DataSet
     wanted: dict[Path, tuple[str, ...]]
     """Every key of the identifier with its values as text; empty for universal matching."""
+    vrs: dict[Path, str] = field(default_factory=dict)
+    """Of those keys."""
     answers: list[Answer] = field(default_factory=list)
     pending: int = 0
     """Pending responses, those that were not read included."""
@@ -78,13 +81,16 @@ class Asked:
 
     @property
     def matching(self) -> dict[Path, tuple[str, ...]]:
-        """The keys that narrow it."""
+        """The keys that narrow it. An asterisk alone does so where it is no wildcard."""
         return {
             path: values
             for path, values in self.wanted.items()
-            if any(value.strip(" *") for value in values)
+            if any(value.strip(self._free(path)) for value in values)
             and path[-1] not in (SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL)
         }
+
+    def _free(self, path: Path) -> str:
+        return " " if self.vrs.get(path) in NO_WILDCARD else " *"
 
 
 def whole(entry: Entry) -> bool:
@@ -132,8 +138,8 @@ def _asked(view: View) -> Iterator[Asked]:
         identifier = view.dataset(request.message)
         if identifier is None or identifier.guessed:
             continue
-        one = Asked(operation, request, identifier, wanted(identifier))
         vrs = {tuple(path[::2]): element.vr for path, element in identifier.walk()}
+        one = Asked(operation, request, identifier, wanted(identifier), vrs)
         for entry in operation.responses:
             message = entry.message
             if message is None or message.status not in PENDING:
@@ -147,7 +153,7 @@ def _asked(view: View) -> Iterator[Asked]:
                     if same is not None and same[0] is identifier:
                         known = replace(same[1], entry=entry)
                     else:
-                        known = _answer(entry, answer, one, vrs)
+                        known = _answer(entry, answer, one)
                         _KNOWN.put(answer, key, (identifier, known))
                     one.answers.append(known)
         yield one
@@ -169,7 +175,6 @@ def _answer(
     entry: Entry,
     data: DataSet,
     one: Asked,
-    vrs: dict[Path, str],
 ) -> Answer:
     keys: dict[Path, bool] = {}
     contradicts: list[Path] = []
@@ -182,7 +187,7 @@ def _answer(
         path = tuple(numbered[::2])
         keys[path] = keys.get(path, False) or has_value(element)
         values = one.wanted.get(path)
-        if values and not _fits(vrs.get(path, ""), values, element):
+        if values and not _fits(one.vrs.get(path, ""), values, element):
             contradicts.append(path)
         if element.vr == "PN":
             names = max(names, max((_groups(str(each)) for each in element.values), default=0))

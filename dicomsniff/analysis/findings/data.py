@@ -43,9 +43,8 @@ _UNDECODABLE: Final = re.compile(
     r"no escape sequence before|bytes above 7F that nothing declares"
 )
 _UNKNOWN_SET: Final = "(0008,0005)"
-_FORM: Final = re.compile(
-    r"not what (\w+) allows|characters where (\w+) allows|values where one is"
-)
+FORM: Final = re.compile(r"not what (\w+) allows|characters where (\w+) allows|values where one is")
+"""Notes of a value that its VR does not allow."""
 _VR: Final = "the dictionary says "
 _HAVE_ALL: Final = frozenset(("ISO_IR 192", "GB18030"))
 """Character sets that have every character."""
@@ -178,7 +177,7 @@ def _note(
         made.add("charset-unknown", at, path, note.split(") ", 1)[1])
     elif note.startswith(_VR):
         made.add("data-vr", at, path, f"sent as {element.vr}, {note}")
-    elif _FORM.search(note) and element.tag != SPECIFIC_CHARACTER_SET:
+    elif FORM.search(note) and element.tag != SPECIFIC_CHARACTER_SET:
         lower = element.vr == "CS" and any(
             isinstance(each, str) and each != each.upper() for each in element.values
         )

@@ -19,6 +19,7 @@ from dicomsniff.analysis.findings import (
     watch,
 )
 from dicomsniff.analysis.findings.asked import Answer, Asked, asked
+from dicomsniff.analysis.findings.data import FORM
 from dicomsniff.analysis.findings.keys import (
     MODALITY,
     NO_WILDCARD,
@@ -33,7 +34,7 @@ from dicomsniff.analysis.findings.telling import Path, call, key, keys, of, plac
 from dicomsniff.analysis.findings.titles import differs, nearest
 from dicomsniff.analysis.findings.words import count, listed, seconds, settled, spoken
 from dicomsniff.dicom.elements import Element
-from dicomsniff.model import Association, CaptureInfo, Entry, Finding, Operation, Side
+from dicomsniff.model import CaptureInfo, Entry, Finding, Operation, Side
 
 QUESTIONS_KEPT: Final = 256
 """Questions remembered that had answers, to compare one without with."""
@@ -91,15 +92,14 @@ class NoMatch:
                 if len(self._answered) > QUESTIONS_KEPT:
                     self._answered.popitem(last=False)
             elif operation.status == 0 and not association.gaps and not operation.cancelled:
-                yield self._no_match(association, one, self._answered.get(place))
+                yield self._no_match(view, one, self._answered.get(place))
 
     def finish(self, info: CaptureInfo) -> Iterator[Finding]:  # noqa: ARG002
         """All is said."""
         yield from ()
 
-    def _no_match(
-        self, association: Association, one: Asked, answered: _Question | None
-    ) -> Finding:
+    def _no_match(self, view: View, one: Asked, answered: _Question | None) -> Finding:
+        association = view.association
         side = one.operation.invoked_by
         mine = association.peer(side)
         server = title(association, "acceptor" if side == "requestor" else "requestor")
@@ -109,7 +109,7 @@ class NoMatch:
             told.append(_narrowed(path, values, one, titles))
         # What was answered elsewhere with the same value is not what kept the answers away.
         good = answered.matching if answered is not None else {}
-        odd = list(_suspicious(one, mine.ae_title, good))
+        odd = [*_suspicious(one, mine.ae_title, good), *_misplaced(view, one)]
         detail = (
             f"It was narrowed by {listed(told)}."
             if told
@@ -117,6 +117,8 @@ class NoMatch:
         )
         if odd:
             detail += f" Suspicious: {'; '.join(odd)}."
+        if any(_undefined(element) for element in one.identifier.elements):
+            detail += " Its sequences have no defined length, which some servers cannot read."
         unlike: list[Path] = []
         if answered is not None:
             unlike = _unlike_keys(one.matching, answered.matching)
@@ -141,6 +143,11 @@ class NoMatch:
             )
         else:
             advice = f"On {server}: does it hold anything that this caller may see?"
+        if odd:
+            advice = (
+                f"On {title(association, side)}: correct what is suspicious, and ask again. If "
+                f"there is still no match: {advice[0].lower()}{advice[1:]}"
+            )
         return finding(
             "query-no-match",
             f"{server} has no match for what {title(association, side)} asks",
@@ -165,7 +172,9 @@ def _narrowed(path: Path, values: tuple[str, ...], one: Asked, titles: list[str]
         return f"{key(tag)} = {value}"
     element = one.identifier.get(tag) if len(path) == 1 else _inner(one, path)
     vr = element.vr if element is not None else ""
-    if vr in ("DA", "TM", "DT"):
+    if vr in NO_WILDCARD and ("*" in value or "?" in value):
+        what = "with wildcards"
+    elif vr in ("DA", "TM", "DT"):
         what = "a range" if "-" in value else f"one {'date' if vr != 'TM' else 'time'}"
     elif vr == "UI":
         what = count(len(values), "UID")
@@ -198,19 +207,52 @@ def _suspicious(
         if path not in matching or good.get(path) == values:
             continue
         name = key(path[-1])
-        raw = held[element.value_start : element.end]
-        if raw[:1] == b" ":
-            yield f"{name} begins with a space"
-        if element.vr in NO_WILDCARD and any("*" in each or "?" in each for each in values):
-            yield f"{name} holds a wildcard, which {element.vr} does not have"
-        if element.vr == "CS" and any(each != each.upper() for each in values):
-            yield f"{name} is in lower case"
+        odd = list(_odd_value(name, element, values, held))
         if path[-1] == STATION_AE_TITLE and own_title and len(values) == 1:
             value = values[0]
             if value != own_title and not ("*" in value or "?" in value):
-                yield f"{name} is {_unlike(value, own_title)}"
-        if element.vr == "DA" and len(values) == 1:
-            yield from _far(name, values[0], day)
+                odd.append(f"{name} is {_unlike(value, own_title)}")
+        if element.vr == "DA" and len(values) == 1 and not odd:
+            odd.extend(_far(name, values[0], day))
+        yield from odd or [f"{name}: {each}" for each in element.notes if FORM.search(each)]
+
+
+def _odd_value(name: str, element: Element, values: tuple[str, ...], held: bytes) -> Iterator[str]:
+    """What in the value of a key keeps servers from finding what was meant."""
+    raw = held[element.value_start : element.end]
+    if raw[:1] == b" ":
+        yield f"{name} begins with a space"
+    if raw[-1:] == b"\0" and element.vr != "UI":
+        yield f"{name} ends with a NUL, which servers may take for a part of it"
+    if element.vr in NO_WILDCARD and any("*" in each or "?" in each for each in values):
+        yield f"{name} holds a wildcard, which {element.vr} does not have"
+    if element.vr == "CS" and any(each != each.upper() for each in values):
+        yield f"{name} is in lower case"
+    if element.charset is not None:
+        yield f"{name} is in a character set that the query does not declare"
+
+
+def _undefined(element: Element) -> bool:
+    """Whether a sequence or an item of it ends with a delimiter instead of having a length."""
+    return element.vr == "SQ" and None in (element.length, *(each.length for each in element.items))
+
+
+def _misplaced(view: View, one: Asked) -> Iterator[str]:
+    """Where in a question for a worklist a server does not find the keys of the step."""
+    if not one.worklist:
+        return
+    steps = one.identifier.get(STEP_SEQUENCE)
+    astray = strays(view)[one.request.number].question
+    for place, tags in astray.items():
+        if one.matches((*place, tag) for tag in tags):
+            yield f"{keys(tags)} {'stand' if len(tags) > 1 else 'stands'} at the wrong level"
+    if astray:
+        return
+    if steps is None:
+        yield f"{key(STEP_SEQUENCE)} is missing, in which the keys of a step stand"
+    elif len(steps.items) != 1 or not steps.items[0].elements:
+        what = count(len(steps.items), "item") if len(steps.items) > 1 else "no key in it"
+        yield f"{key(STEP_SEQUENCE)} has {what}"
 
 
 def _unlike(title: str, own: str) -> str:

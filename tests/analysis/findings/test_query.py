@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from typing import Any
+
 import pytest
 from pydicom import Dataset
 
@@ -19,6 +22,7 @@ from tests.analysis.findings.building import (
     step_answer,
     step_query,
 )
+from tests.analysis.findings.wire import element
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
 
@@ -57,14 +61,87 @@ TODAY = "20260105"
         ({"PatientName": " Wang*"}, "warning", "begins with a space"),
         ({"PatientName": "Wang*"}, "note", "(with wildcards)"),
         ({"PatientID": "*"}, "note", "No key narrowed it"),
+        ({"ScheduledProcedureStepStartDate": "*"}, "warning", "a wildcard, which DA"),
+        ({"Modality": "R/F"}, "warning", "(0008,0060): not what CS allows"),
+        ({"Modality": ["RF", "XA"]}, "warning", "(0008,0060): 2 values where one is allowed"),
+        ({"Modality": "R*"}, "note", "(with wildcards)"),
     ],
 )
-def test_no_match_tells_what_narrowed_it(keys: dict[str, str], severity: str, told: str) -> None:
+def test_no_match_tells_what_narrowed_it(keys: dict[str, Any], severity: str, told: str) -> None:
     findings = checked(Play(WORKLIST).find(step_query(**keys)).end())
     found = only(findings, "query-no-match")
     assert found.severity == severity
+    first = "On FLC1270: correct what is suspicious, and ask again. If there is still no match: on"
+    assert found.advice.startswith(first if severity == "warning" else "On MOZI: does it hold")
     assert told in found.detail
     assert "Wang" not in found.title + found.detail + found.advice
+
+
+def raw_query(step: bytes, *, delimited: bool = False) -> bytes:
+    """A question for a worklist whose step has these bytes, in implicit VR little endian."""
+    if delimited:
+        ends = b"\xfe\xff\x0d\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"
+        items = b"\xfe\xff\0\xe0\xff\xff\xff\xff" + step + b"".join(ends)
+        return element(0x00100010, b"") + b"\x40\0\0\x01\xff\xff\xff\xff" + items
+    items = b"\xfe\xff\0\xe0" + struct.pack("<I", len(step)) + step
+    return element(0x00100010, b"") + element(0x00400100, items)
+
+
+def test_a_title_that_ends_with_a_nul_is_suspicious() -> None:
+    step = element(0x00080060, b"RF") + element(0x00400001, b"FLC1270\0")
+    play = Play(WORKLIST)
+    play.say("C-FIND-RQ", raw_query(step))
+    play.say("C-FIND-RSP", sender="acceptor", status=0)
+    found = only(checked(play.end()), "query-no-match")
+    assert found.severity == "warning"
+    assert "Scheduled Station AE Title (0040,0001) ends with a NUL" in found.detail
+
+
+def test_no_match_names_sequences_without_a_length() -> None:
+    step = element(0x00400001, b"FLC1270 ")
+    for delimited in (False, True):
+        play = Play(WORKLIST)
+        play.say("C-FIND-RQ", raw_query(step, delimited=delimited))
+        play.say("C-FIND-RSP", sender="acceptor", status=0)
+        found = only(checked(play.end()), "query-no-match")
+        assert found.severity == "note"
+        assert ("no defined length" in found.detail) is delimited
+
+
+def test_a_name_in_an_undeclared_character_set_is_suspicious() -> None:
+    play = Play(WORKLIST)
+    name = element(0x00100010, "王*".encode("gb18030") + b" ")
+    play.say("C-FIND-RQ", name + raw_query(element(0x00080060, b"RF"))[8:])
+    play.say("C-FIND-RSP", sender="acceptor", status=0)
+    found = only(checked(play.end()), "query-no-match")
+    assert "Name (0010,0010) is in a character set that the query does not" in found.detail
+
+
+def test_no_match_where_the_step_is_not_asked_for() -> None:
+    question = step_query(PatientID="TEST-0001")
+    for items, told in (
+        ([Dataset()], "(0040,0100) has no key in it"),
+        ([], "(0040,0100) has no key in it"),
+        (None, "(0040,0100) is missing, in which the keys of a step stand"),
+        ([step_query().ScheduledProcedureStepSequence[0]] * 2, "(0040,0100) has 2 items"),
+    ):
+        if items is None:
+            del question.ScheduledProcedureStepSequence
+        else:
+            question.ScheduledProcedureStepSequence = items
+        found = only(checked(Play(WORKLIST).find(question).end()), "query-no-match")
+        assert found.severity == "warning"
+        assert told in found.detail
+
+
+def test_no_match_where_the_keys_of_the_step_stand_on_top() -> None:
+    question = step_query(PatientID="TEST-0001")
+    del question.ScheduledProcedureStepSequence
+    question.Modality = "RF"
+    question.ScheduledStationAETitle = "FLC1270"
+    found = only(checked(Play(WORKLIST).find(question).end()), "query-no-match")
+    assert "Scheduled Station AE Title (0040,0001) stand at the wrong level" in found.detail
+    assert "is missing" not in found.detail
 
 
 def test_no_match_is_compared_with_a_question_that_was_answered() -> None:
