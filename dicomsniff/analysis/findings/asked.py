@@ -75,6 +75,11 @@ class Asked:
         """Whether it is a query of a modality worklist."""
         return self.operation.sop_class == WORKLIST_FIND
 
+    @property
+    def level(self) -> str:
+        """Its Query/Retrieve Level, empty where it has none."""
+        return (self.wanted.get((QUERY_RETRIEVE_LEVEL,)) or ("",))[0]
+
     def matches(self, paths: Iterable[Path]) -> bool:
         """Whether one of these keys would narrow it."""
         return any(value.strip(" *") for path in paths for value in self.wanted.get(path, ()))

@@ -86,6 +86,14 @@ TOP_ONLY: Final = frozenset(tag for tag, kind in WORKLIST.items() if kind in ("1
 """Keys of patient, visit, order and requested procedure, which mean nothing inside of a step. (The
 referenced sequences may stand anywhere.)"""
 
+MATCHED: Final = frozenset(
+    {(STEP_SEQUENCE, tag) for tag in (0x00400001, 0x00400002, 0x00400003, 0x00400006, 0x00080060)}
+    | {(tag,) for tag in (0x00100010, 0x00100020)}
+)
+"""Keys of matching key type R in a worklist: station AE title, start date and time, physician and
+modality of the step, name and ID of the patient (PS3.4 table K.6-1). By the others a server need
+not match."""
+
 LEVELS: Final = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 """Of Query/Retrieve Level (0008,0052), from the top down (PS3.4 C.3)."""
 
@@ -140,6 +148,18 @@ def levels(model: str | None) -> tuple[str, ...]:
     if model in PATIENT_STUDY_ONLY:
         return LEVELS[:2]
     return ()
+
+
+def optional(model: str | None, level: str, path: tuple[int, ...]) -> bool:
+    """Whether a server need not match by a key. It then treats it as if nothing had been asked for
+    there (PS3.4 C.2.2.1.3). False for models that have no table here."""
+    if model == WORKLIST_FIND:
+        return path not in MATCHED
+    known = levels(model)
+    if level not in known:
+        return False
+    above = {UNIQUE[each] for each in known[: known.index(level)]}
+    return len(path) > 1 or path[0] not in above.union(required(model, level))
 
 
 def required(model: str | None, level: str) -> tuple[int, ...]:

@@ -155,7 +155,7 @@ def required_key(view: View) -> Iterator[Finding]:
     """Unique and required keys of query/retrieve."""
     association = view.association
     for one in asked(view):
-        said = (one.wanted.get((QUERY_RETRIEVE_LEVEL,)) or ("",))[0]
+        said = one.level
         needed = required(one.operation.sop_class, said)
         if not needed or not one.answers:
             continue

@@ -28,13 +28,14 @@ from dicomsniff.analysis.findings.keys import (
     STEP_SEQUENCE,
     UNASKED,
     WORKLIST,
+    optional,
 )
 from dicomsniff.analysis.findings.nesting import strays
-from dicomsniff.analysis.findings.telling import Path, call, key, keys, of, places, title
+from dicomsniff.analysis.findings.telling import Path, call, key, keys, of, places, title, upper
 from dicomsniff.analysis.findings.titles import differs, nearest
 from dicomsniff.analysis.findings.words import count, listed, seconds, settled, spoken
 from dicomsniff.dicom.elements import Element
-from dicomsniff.model import CaptureInfo, Entry, Finding, Operation, Side
+from dicomsniff.model import Association, CaptureInfo, Entry, Finding, Operation, Side
 
 QUESTIONS_KEPT: Final = 256
 """Questions remembered that had answers, to compare one without with."""
@@ -505,7 +506,8 @@ def _grouped(
     "query-key-ignored",
     "warning",
     "query",
-    "Answers do not match what was asked: a key that narrows the query has another value in them.",
+    "Answers do not match what was asked: a key that narrows the query has another value in them. "
+    "A note where the key is optional, so that a server need not match by it.",
     "PS3.4 C.2.2.2",
     when=QUERIES,
 )
@@ -513,7 +515,12 @@ def key_ignored(view: View) -> Iterator[Finding]:
     """Values that contradict the question."""
     association = view.association
     for one in asked(view):
-        for paths, answers in _grouped((each.contradicts, each) for each in one.answers):
+        free = {path for path in one.matching if optional(one.operation.sop_class, one.level, path)}
+        yield from _not_matched_by(association, one, free)
+        for paths, answers in _grouped(
+            (tuple(path for path in each.contradicts if path not in free), each)
+            for each in one.answers
+        ):
             server = association.acceptor
             yield finding(
                 "query-key-ignored",
@@ -526,6 +533,34 @@ def key_ignored(view: View) -> Iterator[Finding]:
                 one.request,
                 *(each.entry for each in answers),
             )
+
+
+def _not_matched_by(association: Association, one: Asked, free: set[Path]) -> Iterator[Finding]:
+    """Optional keys that a server does not match by, which it need not."""
+    found: dict[Path, list[Answer]] = {}
+    for answer in one.answers:
+        for path in answer.contradicts:
+            if path in free:
+                found.setdefault(path, []).append(answer)
+    if not found:
+        return
+    server, mine = title(association, "acceptor"), title(association, "requestor")
+    answers = {each.entry.number: each.entry for some in found.values() for each in some}
+    yield finding(
+        "query-key-ignored",
+        f"{server} does not match by {count(len(found), 'optional key')}",
+        f"{upper(of(len(answers), len(one.answers), 'answer'))} "
+        f"({places(answers[number] for number in sorted(answers))}): {keys(found)} has another "
+        f"value than the question (entry {one.request.number}). A server may ignore "
+        f"{'them' if len(found) > 1 else 'it'}.",
+        f"On {mine}: pick out the answers that are meant, or narrow the query by keys that every "
+        f"server matches. On {call(association, 'acceptor')}: its conformance statement tells by "
+        "which keys it matches.",
+        one.request,
+        *(answers[number] for number in sorted(answers)),
+        severity="note",
+        reference="PS3.4 C.2.2.1.3",
+    )
 
 
 @rule(
@@ -563,8 +598,10 @@ def not_answered(view: View) -> Iterator[Finding]:
                 if len(missing) > 1
                 else f"{title(association, 'acceptor')} leaves out a key that was asked for",
                 f"{of(len(one.answers), len(one.answers), 'answer').capitalize()} to entry "
-                f"{one.request.number} lack {keys(missing)}.",
-                f"If {title(association, 'requestor')} needs them: the conformance statement of "
+                f"{one.request.number} {'lack' if len(one.answers) > 1 else 'lacks'} "
+                f"{keys(missing)}.",
+                f"If {title(association, 'requestor')} needs "
+                f"{'them' if len(missing) > 1 else 'it'}: the conformance statement of "
                 f"{call(association, 'acceptor')} tells which keys it supports.",
                 one.request,
                 *(each.entry for each in one.answers),
