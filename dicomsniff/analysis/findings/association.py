@@ -12,6 +12,7 @@ from dicomsniff.analysis.findings.words import (
     count,
     last_said,
     listed,
+    named,
     operation,
     outstanding,
     seconds,
@@ -63,7 +64,11 @@ _NOT_KNOWN = (
     "its address ({address}). Case and spaces count."
 )
 _REASONS: dict[tuple[int, int], str] = {
-    (1, 1): "The acceptor's log has to tell why: it gives no reason.",
+    (
+        1,
+        1,
+    ): "The acceptor's log has to tell why: it gives no reason. Often it knows none of the SOP "
+    "classes that were proposed (here {classes}), or takes nothing from this address ({address}).",
     (1, 2): "On the requestor's side: it asked for an application context other than DICOM's.",
     (1, 3): _NOT_KNOWN,
     (1, 7): "On the requestor's side: is {called} the AE title of the destination? Case and spaces "
@@ -126,6 +131,7 @@ class Rejections:
             title=calling,
             called=called,
             address=association.requestor.address,
+            classes=listed(named(each.abstract_syntax) for each in association.contexts.values()),
         )
         information = association.requestor.user_information
         if pdu.source in (1, 2) and pdu.reason == 1 and information and information.user_identity:
@@ -278,12 +284,14 @@ def aborted(view: View) -> Iterator[Finding]:
         and said.number in each.evidence
         and each.severity != "note"
     ]
+    if "no-common-context" in wrong:
+        return  # nothing can be said on it, so it is ended
     yield finding(
         "association-aborted",
         f"{who(association, entry.sender)} aborted the association",
         detail + ".",
-        f"{who(association, entry.sender)} stopped at {spoken(said)}. What is wrong with that is "
-        f"told under {listed(wrong)}; {who(association, said.sender)} has to mend it."
+        f"{who(association, entry.sender)} stopped at {spoken(said)}. What is wrong with that, and "
+        f"who has to mend it, is told under {listed(wrong)}."
         if said is not None and wrong
         else _suggests(association, entry, entry.pdu, said, waited, bool(before)),
         *([] if said is None else [said]),
@@ -425,7 +433,11 @@ def unused(view: View) -> Iterator[Finding]:
         f"{who(association, 'requestor')} released the association without using it",
         f"{len(accepted)} of {count(len(association.contexts), 'presentation context')} "
         f"{'was' if len(accepted) == 1 else 'were'} accepted, none was used.",
-        "Harmless where the requestor only tests the connection (a C-ECHO would say more). "
-        "Otherwise the context it wanted may be among those that were refused.",
+        "Harmless where the requestor only tests the connection (a C-ECHO would say more)."
+        + (
+            " Otherwise the context it wanted may be among those that were refused."
+            if len(accepted) < len(association.contexts)
+            else " Otherwise its log tells why it went no further."
+        ),
         *association.timeline[:2],
     )

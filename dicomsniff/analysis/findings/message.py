@@ -95,12 +95,22 @@ def _statuses(view: View, category: str, code: str) -> Iterator[Finding]:
             f"{meaning} ({number:04X}H){often}",
             f"{who(association, first.sender)} answered {number:04X}H to {service} of "
             f"{named(sop_class)}: {meaning}.{_particulars(entries)}",
-            _mend(association, first, service, number, category),
+            _mend(association, first, service, number, category, _about(view, asked)),
             *(evidence[number] for number in sorted(evidence)),
             reference=_WORKLIST
             if sop_class == WORKLIST_FIND
             else _REFERENCES.get(service, "PS3.7 C"),
         )
+
+
+def _about(view: View, requests: list[Entry]) -> list[str]:
+    """Codes of what was found wrong in requests."""
+    numbers = {each.number for each in requests}
+    return [
+        each.code
+        for each in view.found
+        if each.severity != "note" and not numbers.isdisjoint(each.evidence)
+    ]
 
 
 _WORKLIST = "PS3.4 K.4.1.1.4"
@@ -158,8 +168,15 @@ def _tag(number: int) -> str:
     return tag_text(number) if known is None else f"{tag_text(number)} {known.name}"
 
 
-def _mend(association: Association, entry: Entry, service: str, number: int, category: str) -> str:
-    """Who has to look, and where."""
+def _mend(
+    association: Association,
+    entry: Entry,
+    service: str,
+    number: int,
+    category: str,
+    wrong: list[str],
+) -> str:
+    """Who has to look, and where. ``wrong``: codes of what was found in the requests."""
     answering = who(association, entry.sender)
     asking = who(association, OTHER[entry.sender])
     if number in (0x0122, 0x0112, 0x0118, 0x0119, 0x0105, 0x0106, 0x0114, 0x0115, 0x0117):
@@ -181,6 +198,8 @@ def _mend(association: Association, entry: Entry, service: str, number: int, cat
             f"Mend or leave out {listed(offending)}; other findings about the request may say what "
             "is wrong with it."
             if offending
+            else f"Something of it is told under {listed(wrong)}."
+            if wrong
             else f"The log of {answering} tells which element."
         )
     if number >> 12 == 0xC or number == 0x0110:

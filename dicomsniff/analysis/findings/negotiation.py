@@ -17,9 +17,12 @@ from dicomsniff.model import (
     UserInformation,
 )
 
+IMPLICIT = "1.2.840.10008.1.2"
+"""Implicit VR Little Endian, the default transfer syntax."""
+
 UNCOMPRESSED = frozenset(
     (
-        "1.2.840.10008.1.2",
+        IMPLICIT,
         "1.2.840.10008.1.2.1",
         "1.2.840.10008.1.2.2",
         "1.2.840.10008.1.2.1.99",
@@ -77,11 +80,46 @@ def nothing_in_common(view: View) -> Iterator[Finding]:
         f"{who(association, 'acceptor')} accepted none of "
         f"{count(len(contexts), 'presentation context')}",
         _refusals(contexts),
-        f"What {who(association, 'requestor')} wants to do is not configured on the side of "
-        f"{who(association, 'acceptor')}, or not in a transfer syntax that both have: compare the "
-        "two conformance statements. Each refusal says which of the two it is.",
+        _mend(association, contexts),
         *_negotiation(association),
     )
+
+
+def _mend(association: Association, contexts: list[PresentationContext]) -> str:
+    """Which side may do what about contexts that were refused, by the reasons given."""
+    requestor, acceptor = who(association, "requestor"), who(association, "acceptor")
+    results = {context.result for context in contexts}
+    told = []
+    if 3 in results:
+        told.append(
+            f"On the side of {requestor}: is {association.acceptor.address} port "
+            f"{association.acceptor.port} the server for this? If it is, then on the side of "
+            f"{acceptor}: switch the SOP class on."
+        )
+    if 4 in results:
+        offered: dict[str | None, set[str]] = {}
+        for context in contexts:
+            if context.result == 4:
+                syntaxes = offered.setdefault(context.abstract_syntax, set())
+                syntaxes.update(context.proposed_transfer_syntaxes)
+        refused = [each for each in offered.values() if IMPLICIT in each]
+        if refused:
+            told.append(
+                f"On the side of {acceptor}: take Implicit VR Little Endian, the default, which "
+                "was offered and which every application takes as a rule (PS3.5 10.1)."
+            )
+        if len(refused) < len(offered):
+            told.append(
+                f"On the side of {requestor}: offer Implicit VR Little Endian as well, the default "
+                f"(PS3.5 10.1). Or on the side of {acceptor}: switch on a transfer syntax that was "
+                "offered."
+            )
+    if not results <= {3, 4}:
+        told.append(
+            f"The log of {acceptor} at this time tells why: does its configuration allow this to "
+            f"{association.requestor.ae_title or 'this caller'}?"
+        )
+    return " ".join(told)
 
 
 @rule(
@@ -116,7 +154,7 @@ def refused(view: View) -> Iterator[Finding]:
         ),
         _refusals(missing),
         "Nothing to mend where these are not needed; many requestors propose all they know. Where "
-        f"one of them is missed: configure it on the side of {who(association, 'acceptor')}.",
+        f"one of them is missed: {_mend(association, missing)}",
         *_negotiation(association),
         severity="warning" if idle else "note",
     )

@@ -109,6 +109,11 @@ def test_the_calling_title_that_was_meant() -> None:
     assert "CT_ROOM1 was accepted" in run(before, after).only("association-rejected").detail
 
 
+def test_without_a_reason_the_classes_are_named() -> None:
+    found = run(session("PACS1", 0, answer=rejected(1, 1, 1))).only("association-rejected")
+    assert "(here CT Image Storage and Verification SOP Class)" in found.advice
+
+
 def test_no_likeness_no_hint() -> None:
     before = session("ARCHIVE", 0, calling="CT1")
     after = session("ARCHIVE", 10, calling="WARD7", answer=rejected(1, 1, 3))
@@ -262,3 +267,4 @@ def test_one_after_the_other_is_fine() -> None:
 def test_unused() -> None:
     ran = run(Wire().associate().release())
     assert [(f.code, f.severity) for f in ran.findings] == [("association-unused", "note")]
+    assert "refused" not in ran.findings[0].advice

@@ -223,7 +223,7 @@ def said_of(name: str, code: str) -> Finding:
         (
             "violations",
             "association-aborted",
-            ["What is wrong with that is told under", "FLC1270 (requestor) has to mend it"],
+            ["What is wrong with that, and who has to mend it, is told under odd-length"],
         ),
         ("store-contradicts", "store-uid-contradicts", ["SOP Instance UID (0008,0018)"]),
     ],

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
+from tests.analysis.findings.building import WORKLIST
 from tests.analysis.findings.test_connection import codes, findings
 from tests.analysis.findings.wire import (
     Wire,
     abort,
+    accepted,
+    answered,
     command,
+    context,
     echo,
     echoed,
+    element,
     image,
     pdu,
+    requested,
     run,
     store,
     stored,
@@ -71,6 +79,16 @@ def test_error_id_and_warnings() -> None:
 def test_advice(code: int, said: str) -> None:
     wire = started().message(0, echo(1), number=3).message(1, refused(1, code), number=3)
     assert said in run(wire.release()).only("status-failure").advice
+
+
+def test_a_refusal_of_what_has_a_finding_of_its_own() -> None:
+    find = {0x0002: WORKLIST, 0x0100: 0x0020, 0x0110: 1, 0x0700: 0, 0x0800: 0x0102}
+    answer = {0x0002: WORKLIST, 0x0100: 0x8020, 0x0120: 1, 0x0800: 0x0101, 0x0900: 0xA900}
+    for date, said in ((b"2026* ", "told under data-value."), (b"20260105", "which element.")):
+        step = b"\xfe\xff\0\xe0" + struct.pack("<I", 8 + len(date)) + element(0x00400002, date)
+        wire = Wire().associate(requested(context(1, (WORKLIST,))), accepted(answered(1, 0)))
+        wire.message(0, find, element(0x00400100, step)).message(1, answer).release()
+        assert run(wire).only("status-failure").advice.endswith(said)
 
 
 def test_the_same_status_many_times_is_one_finding() -> None:

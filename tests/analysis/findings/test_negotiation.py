@@ -10,6 +10,7 @@ from tests.analysis.findings.test_connection import codes, findings
 from tests.analysis.findings.wire import (
     CT,
     Wire,
+    abort,
     accepted,
     answered,
     command,
@@ -61,6 +62,24 @@ def test_a_class_refused_beside_others(result: int, said: str) -> None:
     assert "CT Image Storage" not in found.detail
     unused = run(Wire().associate(request, answer).release())
     assert unused.only("context-refused").severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("result", "offered", "said"),
+    [
+        (3, (IMPLICIT,), "FLC1270 (requestor): is 192.0.2.2 port 11112 the server for this?"),
+        (4, (IMPLICIT,), "STORAGE (acceptor): take Implicit VR Little Endian"),
+        (4, (JPEG,), "FLC1270 (requestor): offer Implicit VR Little Endian as well"),
+        (1, (IMPLICIT,), "does its configuration allow this to FLC1270?"),
+    ],
+)
+def test_who_has_to_mend_a_refusal(result: int, offered: tuple[str, ...], said: str) -> None:
+    request, answer = requested(context(1, (CT,), offered)), accepted(answered(1, result))
+    wire = Wire().associate(request, answer).say(0, abort()).close()
+    ran = run(wire)
+    assert said in ran.only("no-common-context").advice
+    # That it is ended where nothing can be said is no second error.
+    assert ran.codes("error") == ["no-common-context"]
 
 
 def test_who_offers_what() -> None:
