@@ -242,7 +242,8 @@ def _understand(term: str) -> tuple[str, str]:
         return term, ""
     found = _TERM.match(term)
     if found is None:
-        alias = _ALIASES.get(term.upper())
+        name = term.upper()
+        alias = name if name in ALONE else _ALIASES.get(name)
         if alias is None:
             return "", "(0008,0005) names a character set that DICOM does not know"
         return alias, f"(0008,0005) does not have the defined term {alias}"

@@ -174,7 +174,9 @@ def _note(
     elif note.startswith("looks like "):
         made.add("charset-doubtful", at, path, "", note.removeprefix("looks like "))
     elif note.startswith(_UNKNOWN_SET):
-        made.add("charset-unknown", at, path, note.split(") ", 1)[1])
+        what = note.split(") ", 1)[1]
+        what = what.replace("does not have the defined term", "is not spelt as the defined term")
+        made.add("charset-unknown", at, path, what)
     elif note.startswith(_VR):
         made.add("data-vr", at, path, f"sent as {element.vr}, {note}")
     elif FORM.search(note) and element.tag != SPECIFIC_CHARACTER_SET:
@@ -419,7 +421,7 @@ def charset_unknown(view: View) -> Iterator[Finding]:
 
     def tell(case: Case) -> tuple[str, str, str]:
         return (
-            f"{case.sender} declares a character set that the standard does not have",
+            f"{case.sender} declares a character set by a name that is no defined term",
             f"Specific Character Set (0008,0005) {listed(what for _, what in case.trouble.whats)}.",
             f"On {case.whom}: use a defined term, such as ISO_IR 192 for UTF-8 or GB18030.",
         )

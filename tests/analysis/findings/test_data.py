@@ -67,6 +67,7 @@ NAME = "王^小明"
         ("ISO_IR 100", b"Wang=" + NAME.encode("gb18030"), ["warning charset-doubtful"]),
         ("ISO_IR 100", b"M\xfcller^J\xf6rg", []),
         ("UTF-8", b"Wang=" + NAME.encode(), ["warning charset-unknown"]),
+        ("gb18030", b"Wang=" + NAME.encode("gb18030"), ["warning charset-unknown"]),
         ("KLINGON", b"Wang", ["warning charset-unknown"]),
         ("GB18030", NAME.encode("gb18030"), ["note name-groups"]),
         ("GB18030", b"=" + NAME.encode("gb18030"), ["note name-groups"]),
@@ -97,6 +98,12 @@ def test_the_set_that_would_decode_is_named_where_another_is_declared() -> None:
     raw = b"Wang=" + "医院^小明".encode("gb18030")
     data = answer((0x00100010, "PN", raw), charset="ISO_IR 192")
     assert "GB18030 would decode it" in only(_findings(data), "charset-contradicted").detail
+
+
+def test_a_set_that_is_misspelt_is_named_as_it_is_spelt() -> None:
+    raw = b"Wang=" + NAME.encode("gb18030")
+    found = only(_findings(answer((0x00100010, "PN", raw), charset="gb18030")), "charset-unknown")
+    assert "(0008,0005) is not spelt as the defined term GB18030." in found.detail
 
 
 def test_who_sends_it_has_to_mend_it() -> None:
