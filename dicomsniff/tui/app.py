@@ -417,6 +417,8 @@ class DicomsniffApp(App[None], inherit_bindings=False):
         """The user moved: the rows under the cursor stay, in every pane."""
         for name in ("associations", "timeline", "ladder"):
             self.pane(name).follow = False
+        # Not every move is a key's: the text to find is typed on a screen of its own.
+        self.show_status()
 
     def row_opened(self, lines: LineList, index: int) -> None:
         """A line was opened: go where more of it is."""

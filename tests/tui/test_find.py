@@ -130,3 +130,12 @@ async def test_what_is_masked_is_not_found_and_that_is_told() -> None:
     async with opened("worklist.pcapng") as (app, pilot):
         await pilot.press("h", "2", "ctrl+f", *"TEST-0004", "enter")
         await until(pilot, lambda: "people are masked: h shows them" in text_of(app))
+
+
+async def test_what_was_found_is_not_said_to_be_followed() -> None:
+    async with opened("concurrent.pcapng") as (app, pilot):
+        await pilot.press("2", "G")
+        await until(pilot, lambda: "follow" in text_of(app).splitlines()[0])
+        await pilot.press("ctrl+f", *"A-ASSOCIATE", "enter")
+        await until(pilot, lambda: app.entry is not None and "ASSOCIATE" in app.entry[1].kind)
+        await until(pilot, lambda: "follow" not in text_of(app).splitlines()[0])
