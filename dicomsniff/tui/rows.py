@@ -198,7 +198,16 @@ def entry_role(entry: Entry) -> Role:
         return "dim"
     if kind == "GAP":
         return "warn"
+    if kind == "TLS":
+        return _tls_role(entry.detail)
     return "bad"
+
+
+def _tls_role(told: str) -> Role:
+    """The role of a handshake's row: nothing is wrong with one unless it is an alert that is."""
+    if told.startswith("Alert: fatal"):
+        return "bad"
+    return "warn" if told.startswith("Alert:") and "close_notify" not in told else ""
 
 
 def entry_symbol(entry: Entry) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from dicomsniff.tui import timeline
 from tests.tui import fake
-from tests.tui.screen import opened, settle, text_of
+from tests.tui.screen import opened, settle, text_of, until
 
 
 async def test_any_column_gives_the_order() -> None:
@@ -142,3 +142,13 @@ async def test_a_filter_goes_on_by_itself(monkeypatch: pytest.MonkeyPatch) -> No
     async with opened("worklist.pcapng", where="status = Pending") as (app, pilot):
         await settle(pilot)
         assert len(app.timeline_rows) == 8
+
+
+async def test_of_a_tls_handshake_the_alerts_alone_are_marked_as_failures() -> None:
+    async with opened("tls-refused.pcapng") as (app, pilot):
+        await pilot.press("a", "2", "z")
+        await until(pilot, lambda: "certificate_expired" in text_of(app))
+        rows = [line for line in text_of(app).splitlines() if " TLS  " in line]
+        assert len(rows) > 10
+        for row in rows:
+            assert row.startswith("✗") == ("Alert: fatal" in row), row
