@@ -180,8 +180,7 @@ def watch(args: argparse.Namespace, chosen: Chosen | None, notice: Callable[[str
             if writer is not None:
                 writer.close()
         if writer is not None:
-            files = "" if writer.files == 1 else f", {writer.files} files"
-            notice(f"{args.write}: {writer.packets:,} packets kept{files}")
+            notice(writer.told())
     return 0
 
 

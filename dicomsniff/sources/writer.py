@@ -106,6 +106,17 @@ class PcapngWriter:
         if self._waiting >= self._room:
             self.flush()
 
+    def told(self) -> str:
+        """One line for people: how many packets there were, and in which files they are."""
+        first, last = self._kept[0], self._kept[-1]
+        packets = f"{self.packets:,} packet{'s' * (self.packets != 1)}"
+        if self.files == 1:
+            return f"{last}: {packets} kept"
+        names = last if first == last else f"{first} to {last}"
+        gone = self.files - len(self._kept)
+        of = f"; of {self.files:,} files the last {len(self._kept):,} are kept" if gone else ""
+        return f"{names}: {packets} {'written' if gone else 'kept'}{of}"
+
     def describe(self, link: Link) -> None:
         """Add a link that frames come from; its number is how many there were before."""
         self._links = (*self._links, link)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,10 @@ def test_a_ring_keeps_the_last_files(tmp_path: Path) -> None:
     assert kept.pop(0).read_text() == "somebody else's"
     assert len(kept) == 3
     assert writer.files > 10
+    assert writer.told() == (
+        f"{kept[0]} to {kept[-1]}: 400 packets written; "
+        f"of {writer.files} files the last 3 are kept"
+    )
     got = [frame for name in kept for frame in read(name)]
     assert [f.time for f in got] == [f.time for f in sent[-len(got) :]]
     assert all(name.stat().st_size < 3_500 for name in kept)
@@ -103,6 +108,19 @@ def test_files_of_a_ring_are_no_longer_than_was_asked_for(tmp_path: Path) -> Non
     sizes = [each.stat().st_size for each in sorted(tmp_path.iterdir())]
     assert len(sizes) > 2
     assert all(20_000 <= size < 20_000 + 100 for size in sizes[:-1])
+
+
+def test_what_was_kept_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcapng"
+    with closing(PcapngWriter(str(path), [ETHERNET])) as writer:
+        writer.write(frames(1, 100)[0])
+    assert writer.told() == f"{path}: 1 packet kept"
+    with closing(PcapngWriter(str(path), [ETHERNET], Rotation(3, 3_000, None))) as writer:
+        for frame in frames(30, 100):
+            writer.write(frame)
+            writer.flush()
+    first, *_, last = sorted(tmp_path.glob("one_*.pcapng"))
+    assert writer.told() == f"{first} to {last}: 30 packets kept"
 
 
 def test_a_ring_by_time(tmp_path: Path) -> None:
