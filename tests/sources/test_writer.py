@@ -88,8 +88,7 @@ def test_a_ring_keeps_the_last_files(tmp_path: Path) -> None:
     assert len(kept) == 3
     assert writer.files > 10
     assert writer.told() == (
-        f"{kept[0]} to {kept[-1]}: 400 packets written; "
-        f"of {writer.files} files the last 3 are kept"
+        f"{kept[0]} to {kept[-1]}: 400 packets written; of {writer.files} files the last 3 are kept"
     )
     got = [frame for name in kept for frame in read(name)]
     assert [f.time for f in got] == [f.time for f in sent[-len(got) :]]
