@@ -126,7 +126,7 @@ def delayed_acknowledgement(view: View) -> Iterator[Finding]:
     time = sum(transport.stall_time for _, transport in stalled)
     frames = sorted(frame for _, each in stalled for frame in each.frames.get("stalls", ()))
     sides = listed(who(association, side) for side, _ in stalled)
-    each = listed(f"{count(t.stalls, 'time')} {who(association, side)}" for side, t in stalled)
+    each = listed(f"to {who(association, side)} {count(t.stalls, 'time')}" for side, t in stalled)
     yield finding(
         "delayed-acknowledgement",
         f"{number} stalls of {seconds(time // number)} cost {seconds(time)}, "

@@ -223,6 +223,10 @@ def test_stalls_of_dcmtk_are_counted() -> None:
     (found,) = [f for f in association.findings if f.code == "delayed-acknowledgement"]
     assert found.severity == "warning"
     assert "10 stalls of 4" in found.title
+    assert (
+        "That happened to FLC1270 (requestor) 5 times and to ARCHIVE (acceptor) 5 times, and took"
+        in found.detail
+    )
     transport = association.acceptor.transport
     assert transport is not None
     assert transport.stalls == 5
