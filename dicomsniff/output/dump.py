@@ -104,7 +104,7 @@ class _Dump:
             yield "Its beginning was not captured."
         if association.tls is not None:
             redactor = self.redactor
-            for label, text in facts(association.tls, redactor.address, redactor.user_name):
+            for label, text in facts(association.tls, redactor.host_name, redactor.user_name):
                 yield f"{label + ': ':<11}{text}"
         for entry in association.timeline:
             yield ""

@@ -51,6 +51,9 @@ _DATE_FORM: Final = re.compile(r"[\d.:/*?+ -]*", re.ASCII)
 _NUMBERS: Final = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)|\d[\d,]{8,}")
 """Tags and large numbers in the text of a fault."""
 _FILE_PARTS: Final = re.compile(r"([-_.\s]+|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z]))")
+_NAME_PART: Final = re.compile(r"([A-Za-z]+|OID\.[0-9a-f]+)=((?:\\.|[^\\,+])*)")
+"""An attribute of a distinguished name (RFC 4514), and its value."""
+_NAME_PARTS_OF_HOSTS: Final = frozenset(("CN", "C", "L", "ST", "O", "OU", "DC"))
 _STANDARD: Final = re.compile(r"1\.2\.840\.10008(?:\.(?:0|[1-9]\d{0,2})){1,8}", re.ASCII)
 CODE_VALUES: Final = frozenset((0x00080100, 0x00080119))
 SCHEME: Final = 0x00080102
@@ -160,6 +163,21 @@ class Redactor:
             if not self.mask_addresses or not address:
                 return address
             return self._count("address", self._pseudonyms.address(address))
+
+    def host_name(self, name: str) -> str:
+        """A name in the certificate of an acceptor, which is a host: shown as its address is.
+        What such a name may say of the people who look after it is theirs all the same."""
+        if not self.keep_phi:
+            name = _NAME_PART.sub(self._host_part, name)
+            if "@" in name and "=" not in name:
+                name = self.user_name(name)
+        return self.address(name)
+
+    def _host_part(self, found: re.Match[str]) -> str:
+        kind, value = found[1], found[2]
+        if kind in _NAME_PARTS_OF_HOSTS and "@" not in value:
+            return found[0]
+        return f"{kind}={self.user_name(value)}"
 
     def class_uid(self, uid: str) -> str:
         """A UID that was negotiated as abstract or transfer syntax: it names a class and stays.

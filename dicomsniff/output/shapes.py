@@ -187,7 +187,7 @@ class Shaper(Negotiation):
         self, certificate: Certificate, *, somebody: bool = False
     ) -> schema.Certificate:
         """A certificate. ``somebody``: it may be a person's, as a user's name is."""
-        name = self.redactor.user_name if somebody else self.redactor.address
+        name = self.redactor.user_name if somebody else self.redactor.host_name
         before, after = certificate.not_before, certificate.not_after
         return {
             "subject": name(certificate.subject),

@@ -188,8 +188,9 @@ def _entry(association: Association, entry: Entry) -> Branch:
 
 def _tls(tls: Tls, people: People) -> Branch:
     """What is known of the TLS connection that an association is inside of."""
-    mask = people.redactor.user_name if people.on else str
-    (_, head), *rest = facts(tls, somebody=mask)
+    redactor = people.redactor
+    names = (redactor.host_name, redactor.user_name) if people.on else (str, str)
+    (_, head), *rest = facts(tls, *names)
     branches = [
         Branch(f"{label}{number}", ((label + " ", "key"), (safe(text), "")), value=text)
         for number, (label, text) in enumerate(rest)

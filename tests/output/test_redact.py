@@ -576,6 +576,23 @@ def test_addresses() -> None:
     assert redactor.address("fe80::1").startswith("2001:db8:")
 
 
+def test_the_people_in_the_certificate_of_a_host() -> None:
+    redactor = Redactor()
+    kept = "CN=pacs.example, OU=Radiology, O=Hospital\\, North, C=DE"
+    assert redactor.host_name(kept) == kept
+    assert redactor.host_name("pacs.example") == "pacs.example"
+    shown = redactor.host_name(
+        "emailAddress=z.quoin@example.org+CN=pacs.example, OID.550404=Quoin\\, Z, "
+        "OU=quoin@example.org"
+    )
+    assert "CN=pacs.example" in shown
+    assert shown.count("=") == 4
+    assert "quoin" not in shown.lower()
+    assert "quoin" not in redactor.host_name("quoin@example.org")
+    assert "z.quoin" in Redactor(keep_phi=True).host_name("emailAddress=z.quoin@example.org")
+    assert "pacs" not in Redactor(mask_addresses=True).host_name(kept)
+
+
 def test_words_of_file_names_that_name_nobody() -> None:
     redactor = Redactor()
     for name in (

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from dicomsniff.model import Certificate, Tls, TlsAlert
+from dicomsniff.output.dump import dump
+from dicomsniff.output.redact import Redactor
+from dicomsniff.output.shapes import Shaper
 from dicomsniff.output.tls import facts
+from tests.tui import fake
 
 DAY = 86_400_000_000_000
 CERTIFICATE = Certificate("CN=a.example", "CN=ca.example", 0, 20 * DAY, ("a.example", "192.0.2.1"))
@@ -42,6 +48,20 @@ def test_all_that_a_handshake_shows() -> None:
     assert shown["Server name"] == "HOST"
     assert shown["Certificate of the requestor"] == "SOMEBODY, issued by itself"
     assert "example" not in " ".join(shown.values())
+
+
+def test_people_in_certificates_are_masked_where_associations_are_told() -> None:
+    named = Certificate("emailAddress=quoin@example.org, CN=a.example", "CN=Z. Quoin", 0, DAY)
+    association = fake.association()
+    association.tls = Tls("TLS 1.2", server_certificates=(named._replace(issuer="CN=ca.example"),))
+    association.tls.client_certificates = (named,)
+    for redactor, shown in ((Redactor(), False), (Redactor(keep_phi=True), True)):
+        for text in (
+            "\n".join(dump(association, redactor)),
+            json.dumps(Shaper(redactor).tls(association.tls)),
+        ):
+            assert "CN=a.example" in text
+            assert ("quoin" in text.lower()) == shown
 
 
 def test_where_next_to_nothing_was_seen() -> None:
