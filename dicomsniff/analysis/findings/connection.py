@@ -13,6 +13,7 @@ from dicomsniff.analysis.findings.endings import (
     cut_sides,
     idle,
     lost,
+    not_waited_for,
     swallowed,
     tls_alert,
     woken,
@@ -317,6 +318,8 @@ def ended(view: View) -> Iterator[Finding]:
     if end is None or unanswered(association) or swallowed(association):
         return
     if idle(association, end) >= IDLE_NS or woken(association, end):
+        return
+    if not_waited_for(association, end) is not None:
         return
     if cut_sides(association):
         return  # told by its own rule, or as what is no PDU

@@ -129,11 +129,39 @@ def silence_before(association: Association, entry: Entry) -> int:
     return max(0, entry.began - max(times)) if times else 0
 
 
+def hung_up(association: Association, end: Entry) -> tuple[int, Entry] | None:
+    """When the side that is told to have ended a connection had closed it (FIN), where the other
+    side still spoke after that; and what it said first."""
+    transport = association.peer(end.sender).transport
+    closed = transport.ended if transport is not None else None
+    if closed is None or end.kind != "CONNECTION-LOST":
+        return None
+    for entry in association.timeline:
+        if entry is not end and entry.sender != end.sender and entry.began > closed:
+            return closed, entry
+    return None
+
+
+def not_waited_for(association: Association, end: Entry) -> tuple[Entry, int, Entry] | None:
+    """What a side had said that closed the connection after a long silence, the time when it did,
+    and the answer that came behind it."""
+    early = hung_up(association, end)
+    if early is None:
+        return None
+    closed, late = early
+    said = max((e for e in association.timeline if e.time <= closed), key=lambda e: e.time)
+    if closed - said.time < IDLE_NS or said.sender != end.sender:
+        return None
+    return said, closed, late
+
+
 def woken(association: Association, end: Entry) -> tuple[Entry, int] | None:
     """What one side said after a long silence, where the other side's answer was to end the
     connection at once; and how long the silence was."""
     said = last_said(association, end)
     if said is None or said.sender == end.sender or end.time - said.time > AT_ONCE_NS:
         return None
+    if hung_up(association, end) is not None:
+        return None  # it had ended before
     silence = silence_before(association, said)
     return (said, silence) if silence >= IDLE_NS else None

@@ -311,7 +311,7 @@ def slow(view: View) -> Iterator[Finding]:
     aborted = next((e.number for e in association.timeline if e.kind == "A-ABORT"), None)
     slowest: dict[tuple[str, str], list[tuple[int, Operation, Entry, Entry]]] = {}
     for each in association.operations:
-        wait = _longest_wait(each)
+        wait = _longest_wait(each) if not _sent_objects(each) else None
         if wait is None or wait[0] < SLOW_NS or wait[2].number in view.told:
             continue
         # What came after an abort was not waited for any more: the abort has its own finding.
@@ -342,6 +342,16 @@ def slow(view: View) -> Iterator[Finding]:
             before,
             response,
         )
+
+
+def _sent_objects(each: Operation) -> bool:
+    """Whether the time of an operation went into sub-operations, which say for themselves how long
+    they took."""
+    if each.service not in ("C-MOVE", "C-GET"):
+        return False
+    counts = each.sub_operations
+    done = () if counts is None else (counts.completed, counts.failed, counts.warning)
+    return any(done) or bool(each.linked)
 
 
 def _sent_again(association: Association) -> int:

@@ -20,6 +20,7 @@ from dicomsniff.analysis.findings import (
 )
 from dicomsniff.analysis.findings.asked import Answer, Asked, asked
 from dicomsniff.analysis.findings.data import FORM
+from dicomsniff.analysis.findings.endings import hung_up
 from dicomsniff.analysis.findings.keys import (
     MODALITY,
     NO_WILDCARD,
@@ -316,14 +317,14 @@ def _there(path: Path, other: dict[Path, tuple[str, ...]], titles: list[str]) ->
 def given_up(view: View) -> Iterator[Finding]:
     """No answer before the end."""
     association = view.association
-    for one, end in _unfinished(view):
-        before, after = _split(one.operation, end)
+    for one, end, when in _unfinished(view):
+        before, after = _split(one.operation, end, when)
         if before:
             continue
-        waited = end.time - one.request.time
+        waited = when - one.request.time
         came = (
             f" The first answer came after {seconds(after[0].began - one.request.time)}, "
-            f"{seconds(after[0].began - end.time)} too late."
+            f"{seconds(after[0].began - when)} too late."
             if after
             else ""
         )
@@ -332,7 +333,7 @@ def given_up(view: View) -> Iterator[Finding]:
             "query-given-up",
             f"{mine} gave up {seconds(waited)} after asking {server}",
             f"The C-FIND-RQ (entry {one.request.number}) was complete; {mine} ended the "
-            f"association with {spoken(end)} {seconds(waited)} later, before any answer.{came}",
+            f"association by {_ending(end)} {seconds(waited)} later, before any answer.{came}",
             f"On {mine}: raise the time-out of queries"
             + (f" above {seconds(after[0].began - one.request.time)}" if after else "")
             + f". On {call(association, _other(end))}: find out what it does in that time; a query "
@@ -355,8 +356,8 @@ def given_up(view: View) -> Iterator[Finding]:
 def abandoned(view: View) -> Iterator[Finding]:
     """The end came after the k-th answer."""
     association = view.association
-    for one, end in _unfinished(view):
-        before, after = _split(one.operation, end)
+    for one, end, when in _unfinished(view):
+        before, after = _split(one.operation, end, when)
         if not before or one.operation.cancelled:
             continue
         last = next((each for each in one.answers if each.entry is before[-1]), None)
@@ -374,8 +375,8 @@ def abandoned(view: View) -> Iterator[Finding]:
         yield finding(
             "query-abandoned",
             f"{mine} broke off after answer {len(before)} from {server}",
-            f"It ended the association with {spoken(end)} "
-            f"{seconds(max(0, end.time - before[-1].time))} after answer {len(before)} "
+            f"It ended the association by {_ending(end)} "
+            f"{seconds(max(0, when - before[-1].time))} after answer {len(before)} "
             f"(entry {before[-1].number})"
             + (f"; {count(len(after), 'more answer')} crossed the wire." if after else ".")
             + f" {found}",
@@ -392,8 +393,13 @@ def _other(end: Entry) -> Side:
     return "acceptor" if end.sender == "requestor" else "requestor"
 
 
-def _unfinished(view: View) -> Iterator[tuple[Asked, Entry]]:
-    """Queries without final response until whoever asked ended the association, and how."""
+def _ending(end: Entry) -> str:
+    return spoken(end) if end.kind == "A-ABORT" else f"closing the connection (entry {end.number})"
+
+
+def _unfinished(view: View) -> Iterator[tuple[Asked, Entry, int]]:
+    """Queries without final response until whoever asked ended the association, how it did, and
+    when: a connection that is reset may have been closed before."""
     association = view.association
     if association.outcome not in ("aborted", "lost"):
         return
@@ -401,13 +407,20 @@ def _unfinished(view: View) -> Iterator[tuple[Asked, Entry]]:
     for one in asked(view):
         for entry in ends:
             if entry.number > one.request.number and entry.sender == one.operation.invoked_by:
-                if not settled(one.operation, entry):
-                    yield one, entry
+                early = hung_up(association, entry)
+                when = early[0] if early is not None else entry.time
+                if one.request.time < when and (
+                    not settled(one.operation, entry) or one.operation.responses[-1].began > when
+                ):
+                    yield one, entry, when
                 break
 
 
-def _split(operation: Operation, end: Entry) -> tuple[list[Entry], list[Entry]]:
-    before = [each for each in operation.responses if each.number < end.number]
+def _split(operation: Operation, end: Entry, when: int) -> tuple[list[Entry], list[Entry]]:
+    """The responses before the end, and those after it."""
+    before = [
+        each for each in operation.responses if each.number < end.number and each.began <= when
+    ]
     return before, operation.responses[len(before) :]
 
 

@@ -12,6 +12,7 @@ from dicomsniff.analysis.findings.endings import (
     cut_sides,
     idle,
     lost,
+    not_waited_for,
     silence_before,
     swallowed,
     woken,
@@ -63,6 +64,10 @@ def timeout(view: View) -> Iterator[Finding]:
     if late is not None:
         yield _too_late(association, end, *late)
         return
+    early = not_waited_for(association, end)
+    if early is not None:
+        yield _given_up(association, end, *early)
+        return
     silence = idle(association, end)
     if silence < IDLE_NS or cut_sides(association):
         return
@@ -77,6 +82,27 @@ def timeout(view: View) -> Iterator[Finding]:
         "association when there is nothing to send.",
         *around(association, end),
         severity="error" if outstanding(association) else "warning",
+    )
+
+
+def _given_up(
+    association: Association, end: Entry, said: Entry, closed: int, late: Entry
+) -> Finding:
+    """One side closed the connection, and the other still answered."""
+    silence = closed - said.time
+    timer, usual = _timer(silence)
+    mine, other = who(association, end.sender), who(association, late.sender)
+    return finding(
+        "connection-timeout",
+        f"{mine} closed the connection after {round(silence / 1e9)} s without an answer",
+        f"{mine} closed it (FIN) {seconds(silence)} after {spoken(said)}; {spoken(late)} of the "
+        f"{late.sender} came {seconds(late.began - closed)} too late.{usual}",
+        f"Look for a time-out of {timer} on the side of {mine}, and raise it above "
+        f"{seconds(late.began - said.time)}; or find out on the side of {other} what it did in "
+        "that time.",
+        said,
+        late,
+        end,
     )
 
 

@@ -209,3 +209,15 @@ def test_a_slow_upload_is_not_a_slow_server() -> None:
         control = 2 if at + 400 >= len(whole) else 0
         wire.wait(1).say(0, pdu(4, value(whole[at : at + 400], control)))
     assert run(wire.message(1, stored()).release()).findings == []
+
+
+def test_sub_operations_take_their_time() -> None:
+    model = "1.2.840.10008.5.1.4.1.2.2.2"
+    move = {0x0002: model, 0x0100: 0x0021, 0x0110: 1, 0x0600: "DEST", 0x0700: 0, 0x0800: 0x0102}
+    for completed in (0, 500):
+        answer = {0x0002: model, 0x0100: 0x8021, 0x0120: 1, 0x0800: 0x0101, 0x0900: 0}
+        answer |= {0x1021: completed, 0x1022: 0, 0x1023: 0}
+        wire = Wire().associate(requested(context(1, (model,))), accepted(answered(1, 0)))
+        study = element(0x00080052, b"STUDY ") + element(0x0020000D, b"1.2.3\0")
+        wire.message(0, move, study).wait(40).message(1, answer).release()
+        assert ("response-slow" in run(wire).codes()) == (completed == 0)

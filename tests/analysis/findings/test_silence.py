@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from tests.analysis.findings.building import WORKLIST
 from tests.analysis.findings.wire import (
     ACK,
     FIN,
     PSH,
     RST,
     Wire,
+    accepted,
+    answered,
     command,
+    context,
     echo,
     echoed,
+    element,
     image,
     pdu,
     requested,
@@ -141,3 +146,26 @@ def test_a_capture_of_one_direction_proves_nothing() -> None:
     mine = wire.addresses[0]
     wire.sent = [(time, data) for time, data in wire.sent if data[26:30] == mine]
     assert "connection-swallowed" not in run(wire, until=60).codes()
+
+
+@pytest.mark.parametrize("service", ["C-ECHO", "C-FIND"])
+def test_closed_before_the_answer_came(service: str) -> None:
+    """The time-out is that of the side that closed, not one on the way."""
+    if service == "C-ECHO":
+        wire = Wire().associate().message(0, echo(), number=3).wait(30).segment(0, FIN | ACK)
+        wire.wait(5).message(1, echoed(), number=3)
+    else:
+        wire = Wire().associate(requested(context(1, (WORKLIST,))), accepted(answered(1, 0)))
+        find = {0x0002: WORKLIST, 0x0100: 0x0020, 0x0110: 1, 0x0700: 0, 0x0800: 0x0102}
+        wire.message(0, find, element(0x00100010, b"")).wait(30).segment(0, FIN | ACK).wait(5)
+        wire.message(1, {0x0002: WORKLIST, 0x0100: 0x8020, 0x0120: 1, 0x0800: 0x0101, 0x0900: 0})
+    ran = run(wire.segment(0, RST))
+    found = ran.only("connection-timeout")
+    assert found.severity == "error"
+    assert "FLC1270 (requestor) closed the connection after 30 s without an answer" in found.title
+    assert "came 5 s too late. It is close to 30 s" in found.detail
+    assert "firewall" not in found.advice
+    assert "connection-lost" not in ran.codes()
+    if service == "C-FIND":
+        assert ran.only("query-given-up").title == "FLC1270 gave up 30 s after asking STORAGE"
+        assert "came after 35 s, 5 s too late" in ran.only("query-given-up").detail
