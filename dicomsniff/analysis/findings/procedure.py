@@ -45,6 +45,10 @@ _ENDED: Final[tuple[int, ...]] = (
 _SCHEDULED: Final = 0x00400270
 _STUDY: Final = 0x0020000D
 _ERROR_ID: Final = 0x0903
+_IDENTIFIERS: Final = 0x1005
+_REQUEST_AT_FAULT: Final = frozenset((0x0105, 0x0106, 0x0115, 0x0116, 0x0117, 0x0120, 0x0121))
+"""Statuses of a request with an attribute that is unknown, invalid, without a value or missing, or
+with an invalid UID (PS3.7 C.5)."""
 
 ILLEGAL = Rule(
     "mpps-illegal-change",
@@ -323,6 +327,18 @@ def _refused(
             else f"On {call(association, mine)}: was the N-CREATE sent, to this server, and "
             "accepted? It may have been before the capture began."
         )
+    elif operation.service == "N-CREATE" and code == 0x0111:
+        advice = (
+            f"On {call(association, mine)}: this step was created before. Is its N-CREATE sent "
+            "again after an answer that came late, or does it make the same UID twice?"
+        )
+    elif code in _REQUEST_AT_FAULT:
+        advice = (
+            f"On {call(association, mine)}: the request has what {title(association, manager)} "
+            "does not take, or lacks what it needs"
+            + (f": {keys(_offending(answer))}" if _offending(answer) else "; its log tells which")
+            + "."
+        )
     else:
         advice = (
             f"On {call(association, manager)}: its log tells why. On "
@@ -336,6 +352,14 @@ def _refused(
         request,
         answer,
     )
+
+
+def _offending(answer: Entry) -> list[int]:
+    """Tags that a response lists: those that are wrong, and those that are missing."""
+    element = answer.message.command.get(_IDENTIFIERS) if answer.message is not None else None
+    value = element.value if element is not None else None
+    tags = value if isinstance(value, tuple) else (value,)
+    return [tag for tag in tags if isinstance(tag, int)]
 
 
 def _ended(

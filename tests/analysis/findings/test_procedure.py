@@ -98,6 +98,24 @@ def test_a_step_that_was_refused_never_began() -> None:
     assert codes(checked(play.end(), last=9 * HOUR)) == ["error mpps-refused"]
 
 
+@pytest.mark.parametrize(
+    ("status", "more", "advice"),
+    [
+        (0x0110, {}, "On MOZI (acceptor, 192.0.2.2 port 104): its log tells why"),
+        (0x0111, {}, "On FLC1270 (requestor, 192.0.2.1): this step was created before"),
+        (0x0120, {}, "or lacks what it needs; its log tells which."),
+        (0x0120, {0x1005: "\x40\0\x53\x02"}, "Performed Procedure Step ID (0040,0253)."),
+    ],
+)
+def test_who_has_to_mend_a_refused_step(
+    status: int, more: dict[int, int | str], advice: str
+) -> None:
+    play = Play(MPPS)
+    play.say("N-CREATE-RQ", created(), uid=STEP)
+    play.say("N-CREATE-RSP", sender="acceptor", status=status, uid=STEP, more=more)
+    assert advice in only(checked(play.end()), "mpps-refused").advice
+
+
 @pytest.mark.parametrize("state", ["COMPLETED", "DISCONTINUED", "STARTED"])
 def test_steps_begin_in_progress(state: str) -> None:
     assert "error mpps-illegal-change" in codes(checked(begin(state=state)))
