@@ -53,6 +53,8 @@ class Answer:
     """Items of Scheduled Procedure Step Sequence, None where it is missing."""
     traits: frozenset[str]
     """What it is like, for comparing it with others."""
+    charset: str = ""
+    """Specific Character Set, as declared."""
 
 
 @dataclass(slots=True)
@@ -214,6 +216,7 @@ def _answer(
         tuple(dict.fromkeys(contradicts)),
         len(steps.items) if steps is not None else None,
         _one(_TRAITS, told, told),
+        sets,
     )
 
 

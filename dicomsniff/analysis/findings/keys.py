@@ -78,6 +78,13 @@ WORKLIST: Final[dict[int, str]] = {
 """Return key types at the top level of a worklist answer (PS3.4 table K.6-1). What is not listed
 is of type 3."""
 
+EITHER: Final = (
+    ((0x00321060,), (0x00321064,)),
+    ((STEP_SEQUENCE, 0x00400007), (STEP_SEQUENCE, 0x00400008)),
+)
+"""Keys of type 1C of which one at least has a value: the description or the code sequence, of the
+requested procedure and of the step (PS3.4 table K.6-1)."""
+
 TOP_ONLY: Final = frozenset(tag for tag, kind in WORKLIST.items() if kind in ("1", "1C", "2")) - {
     STEP_SEQUENCE,
     0x00081110,

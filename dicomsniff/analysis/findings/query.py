@@ -72,6 +72,10 @@ class _Question:
     matching: dict[Path, tuple[str, ...]]
 
 
+def _question(association: Association, one: Asked) -> _Question:
+    return _Question(association.id, one.request.number, one.pending, one.matching)
+
+
 @watch(NO_MATCH)
 class NoMatch:
     """Queries without match, beside those that had some."""
@@ -87,14 +91,21 @@ class NoMatch:
             operation = one.operation
             place = (*server, operation.sop_class)
             if one.pending:
-                self._answered[place] = _Question(
-                    association.id, one.request.number, one.pending, one.matching
-                )
+                self._answered[place] = _question(association, one)
                 self._answered.move_to_end(place)
                 if len(self._answered) > QUESTIONS_KEPT:
                     self._answered.popitem(last=False)
             elif operation.status == 0 and not association.gaps and not operation.cancelled:
-                yield self._no_match(view, one, self._answered.get(place))
+                # Of the same association also one that was asked later.
+                answered = self._answered.get(place) or next(
+                    (
+                        _question(association, each)
+                        for each in asked(view)
+                        if each.pending and each.operation.sop_class == operation.sop_class
+                    ),
+                    None,
+                )
+                yield self._no_match(view, one, answered)
 
     def finish(self, info: CaptureInfo) -> Iterator[Finding]:  # noqa: ARG002
         """All is said."""
@@ -430,6 +441,12 @@ def _special(last: Answer, earlier: list[Answer], one: Asked) -> list[str]:
         plain = ("sequences of defined", "items of defined", "Specific Character Set", "names with")
         missing = [path for path in one.wanted if path not in last.keys]
         told = [each for each in sorted(last.traits) if not each.startswith(plain)]
+        ours = "\\".join(one.identifier.character_sets)
+        if last.charset and last.charset != ours:
+            told.append(
+                f"it is in the character set {last.charset}, the query "
+                + (f"in {ours}" if ours else "declares none")
+            )
         return told + ([f"it lacks {keys(missing)}"] if missing else [])
     usual = frozenset().union(*(each.traits for each in earlier))
     told = sorted(last.traits - usual)

@@ -11,7 +11,7 @@ from dicomsniff.analysis.findings import (
     rule,
 )
 from dicomsniff.analysis.findings.asked import Answer, Asked, asked
-from dicomsniff.analysis.findings.keys import STEP, STEP_ONLY, STEP_SEQUENCE, WORKLIST
+from dicomsniff.analysis.findings.keys import EITHER, STEP, STEP_ONLY, STEP_SEQUENCE, WORKLIST
 from dicomsniff.analysis.findings.nesting import Place, strays
 from dicomsniff.analysis.findings.telling import Path, call, key, keys, of, places, title, upper
 from dicomsniff.analysis.findings.words import NAMED, count, listed
@@ -246,7 +246,7 @@ def step_sequence(view: View) -> Iterator[Finding]:
     "worklist",
     "A device asked for a key that has to come back with a value (return key type 1), and it came "
     "back empty or not at all; or one that has to come back at all (type 2) is missing (a "
-    "warning).",
+    "warning), or a description and its code are both without a value (type 1C, a warning).",
     _TABLE,
     when=QUERIES,
 )
@@ -266,6 +266,7 @@ def empty_required_key(view: View) -> Iterator[Finding]:
             for path in second:
                 absent.setdefault(path, []).append(answer)
         server, mine = title(association, "acceptor"), title(association, "requestor")
+        yield from _neither(association, one)
         if empty:
             yield finding(
                 "worklist-empty-required-key",
@@ -287,6 +288,34 @@ def empty_required_key(view: View) -> Iterator[Finding]:
                 f"On {call(association, 'acceptor')}: send what is not known with length zero.",
                 one.request,
                 *_entries(absent),
+                severity="warning",
+            )
+
+
+def _neither(association: Association, one: Asked) -> Iterator[Finding]:
+    """Descriptions and codes of type 1C where both were asked for and none has a value."""
+    for pair in EITHER:
+        if any(path not in one.wanted for path in pair):
+            continue
+        bare = [
+            answer
+            for answer in one.answers
+            if not any(answer.keys.get(path, False) for path in pair)
+            and (len(pair[0]) == 1 or answer.steps)
+        ]
+        if bare:
+            yield finding(
+                "worklist-empty-required-key",
+                f"{title(association, 'acceptor')} does not say what is to be done: neither "
+                f"{' nor '.join(_names([path[-1]]) for path in pair)}",
+                f"In {of(len(bare), len(one.answers), 'answer')} to entry {one.request.number} "
+                f"({places(answer.entry for answer in bare)}) {keys(pair)} are without a value. "
+                f"{title(association, 'requestor')} asked for both, and one has to have a value "
+                "(return key type 1C).",
+                f"Call the vendor of the worklist server {call(association, 'acceptor')}: one of "
+                f"the two has to be in every response ({_TABLE}).",
+                one.request,
+                *(answer.entry for answer in bare),
                 severity="warning",
             )
 

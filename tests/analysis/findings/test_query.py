@@ -154,6 +154,12 @@ def test_no_match_is_compared_with_a_question_that_was_answered() -> None:
     assert "Modality (0008,0060)." not in found.detail
 
 
+def test_no_match_is_compared_with_a_later_question_of_the_same_association() -> None:
+    play = Play(WORKLIST).find(step_query(Modality="XA")).find(step_query(), step_answer())
+    found = only(checked(play.end()), "query-no-match")
+    assert "differs in Modality (0008,0060) (free there)." in found.detail
+
+
 def test_what_was_answered_elsewhere_is_not_suspicious() -> None:
     """A date long past is no mistake where another query with it had answers."""
     past = {"ScheduledProcedureStepStartDate": "20251224", "Modality": "RF"}
@@ -204,6 +210,20 @@ def test_abandoned_with_an_answer_like_the_others() -> None:
     play.event("CONNECTION-LOST")
     found = only(checked(play.end("lost")), "query-abandoned")
     assert "made like the answer before it" in found.detail
+
+
+def test_abandoned_at_an_answer_in_another_character_set() -> None:
+    answer = step_answer()
+    answer.SpecificCharacterSet = "GB18030"
+    for declared, said in ((None, "the query declares none"), ("ISO_IR 100", "in ISO_IR 100")):
+        question = step_query()
+        if declared:
+            question.SpecificCharacterSet = declared
+        play = Play(WORKLIST).find(question, answer, status=None)
+        play.event("A-ABORT")
+        found = only(checked(play.end("aborted")), "query-abandoned")
+        assert "it is in the character set GB18030" in found.detail
+        assert said in found.detail
 
 
 def test_abandoned_at_an_answer_that_was_not_captured_whole() -> None:

@@ -213,3 +213,23 @@ def test_one_key_is_spoken_of_as_one() -> None:
         checked(Play(WORKLIST).find(step_query(), answer).end()), "worklist-key-wrong-level"
     )
     assert "where it belongs, does not hold it" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("description", "codes_asked", "found"),
+    [("", True, True), ("BARIUM", True, False), ("", False, False)],
+)
+def test_a_description_or_a_code_has_to_come_back(
+    description: str, codes_asked: bool, found: bool
+) -> None:
+    question, answer = step_query(), step_answer()
+    question.RequestedProcedureDescription = ""
+    if codes_asked:
+        question.RequestedProcedureCodeSequence = []
+    answer.RequestedProcedureDescription = description
+    findings = checked(Play(WORKLIST).find(question, answer).end())
+    told = [each for each in findings if each.code == "worklist-empty-required-key"]
+    assert bool(told) == found
+    if found:
+        assert told[0].severity == "warning"
+        assert "Requested Procedure Description nor Requested Procedure Code" in told[0].title
