@@ -276,13 +276,14 @@ def aborted(view: View) -> Iterator[Finding]:
     broken = [e for e in association.timeline if e.message is not None and not e.complete]
     told = "error" if before or broken or entry.pdu.source == 2 else "warning"
     # What is wrong with what it had just received, by the rules about that.
+    answers = _answers(association, said, entry.sender)
+    received = {each.number for each in answers}
+    if said is not None and said.sender != entry.sender:
+        received.add(said.number)
     wrong = [
         each.code
         for each in view.found
-        if said is not None
-        and said.sender != entry.sender
-        and said.number in each.evidence
-        and each.severity != "note"
+        if each.severity != "note" and not received.isdisjoint(each.evidence)
     ]
     if "no-common-context" in wrong:
         return  # nothing can be said on it, so it is ended
@@ -290,14 +291,27 @@ def aborted(view: View) -> Iterator[Finding]:
         "association-aborted",
         f"{who(association, entry.sender)} aborted the association",
         detail + ".",
-        f"{who(association, entry.sender)} stopped at {spoken(said)}. What is wrong with that, and "
-        f"who has to mend it, is told under {listed(wrong)}."
+        f"{who(association, entry.sender)} stopped "
+        + (f"after {count(len(answers), 'answer')} to its query" if answers else "")
+        + (f"at {spoken(said)}" if not answers else "")
+        + f". What is wrong with that, and who has to mend it, is told under {listed(wrong)}."
         if said is not None and wrong
-        else _suggests(association, entry, entry.pdu, said, waited, bool(before)),
+        else _suggests(association, entry, entry.pdu, said, waited, bool(before), len(answers)),
         *([] if said is None else [said]),
         entry,
         severity="error" if told == "error" else "warning",
     )
+
+
+def _answers(association: Association, said: Entry | None, side: Side) -> list[Entry]:
+    """The answers that a side had just received to a query of its own, where the final response was
+    the last that was said. A server that is quick has sent it before an answer is read."""
+    for each in association.operations:
+        if each.service == "C-FIND" and each.invoked_by == side and settled(each):
+            *answers, final = each.responses
+            if final is said:
+                return answers
+    return []
 
 
 def _suggests(
@@ -307,8 +321,9 @@ def _suggests(
     said: Entry | None,
     waited: int,
     unfinished: bool,
+    answers: int,
 ) -> str:
-    """What an abort means at this point."""
+    """What an abort means at this point. ``answers``: to a query, received just before."""
     side = who(association, entry.sender)
     other: Side = OTHER[entry.sender]
     if pdu.source == 2 and pdu.reason in (1, 2, 4, 5, 6):
@@ -347,6 +362,12 @@ def _suggests(
         return (
             f"{side} aborted instead of answering: its log at this time tells why. An internal "
             "error is likely."
+        )
+    if answers and waited < AT_ONCE_NS:
+        return (
+            f"{side} had just received {count(answers, 'answer')} to its query, to the last: "
+            "either it always ends associations by A-ABORT, or it could not take one of the "
+            "answers. Its log at this time tells; look at their data sets."
         )
     if waited >= IDLE_NS:
         return (

@@ -613,8 +613,9 @@ def not_as_negotiated(view: View) -> Iterator[Finding]:
             f"{case.sender} sends data sets in another encoding than was agreed",
             f"Accepted for the presentation context: {listed(sorted(map(named, syntaxes)))}. "
             f"{upper(listed(what for _, what in case.trouble.whats))}.",
-            f"On {case.whom}: it has to convert to the accepted transfer syntax, or "
-            "to propose the one it sends.",
+            f"On {case.whom}: it has to convert to the accepted transfer syntax, or to "
+            + ("propose" if case.side == "requestor" else "accept")
+            + " the one it sends.",
         )
 
     yield from _findings(view, "data-not-as-negotiated", tell)

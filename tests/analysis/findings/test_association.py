@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dicomsniff.analysis.findings.titles import differs, distance, nearest
+from tests.analysis.findings.building import STUDY_FIND
 from tests.analysis.findings.test_connection import codes, findings
 from tests.analysis.findings.wire import (
     ACK,
@@ -15,9 +16,12 @@ from tests.analysis.findings.wire import (
     Wire,
     abort,
     accepted,
+    answered,
     command,
+    context,
     echo,
     echoed,
+    element,
     image,
     pdu,
     rejected,
@@ -224,6 +228,27 @@ def test_abort_on_what_a_response_held() -> None:
     wire.message(1, echoed(status=0xFF00), number=3).say(0, abort()).close()
     found = run(wire).only("association-aborted")
     assert "C-ECHO-RSP (entry 4)" in found.advice
+
+
+@pytest.mark.parametrize("name", [b"Ceshi^Jia ", b"Ceshi=\xb2\xe2\xca\xd4"])
+def test_abort_right_after_the_answers_to_a_query(name: bytes) -> None:
+    """All of them had crossed the wire before the device came to the one that it cannot take."""
+    answer = {0x0002: STUDY_FIND, 0x0100: 0x8020, 0x0120: 1}
+    wire = Wire().associate(requested(context(1, (STUDY_FIND,))), accepted(answered(1, 0)))
+    level = element(0x00080052, b"STUDY ")
+    question = level + element(0x00100010, b"") + element(0x0020000D, b"")
+    find = {0x0002: STUDY_FIND, 0x0100: 0x0020, 0x0110: 1, 0x0700: 0, 0x0800: 0x0102}
+    wire.message(0, find, question)
+    held = level + element(0x00100010, name) + element(0x0020000D, b"1.2.3\0")
+    wire.message(1, {**answer, 0x0800: 0x0102, 0x0900: 0xFF00}, held)
+    wire.message(1, {**answer, 0x0800: 0x0101, 0x0900: 0}).say(0, abort()).close()
+    found = run(wire).only("association-aborted")
+    assert found.severity == "warning"
+    if name.isascii():
+        assert "just received 1 answer to its query" in found.advice
+    else:
+        assert "stopped after 1 answer to its query" in found.advice
+        assert "told under charset-undeclared" in found.advice
 
 
 def test_abort_in_the_middle_of_ones_own_message() -> None:

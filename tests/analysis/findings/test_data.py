@@ -216,6 +216,7 @@ def test_another_encoding_than_was_agreed_on() -> None:
     found = only(_findings(written(data, BIG)), "data-not-as-negotiated")
     assert "Explicit VR Little Endian" in found.detail
     assert "the bytes are explicit VR big endian" in found.detail
+    assert "or to accept the one it sends" in found.advice  # an acceptor proposes nothing
 
 
 @pytest.mark.parametrize(
