@@ -83,8 +83,13 @@ class People:
 def _open_spans(
     originals: list[Element], shown: list[Element], spans: list[tuple[int, int]]
 ) -> None:
-    """Spans that say nothing of a person."""
-    for original, masked in zip(originals, shown, strict=True):
+    """Spans that say nothing of a person. What was taken for an element and is none is not shown,
+    its header included."""
+    places = {element.start: element for element in shown}
+    for original in originals:
+        masked = places.get(original.start)
+        if masked is None:
+            continue
         spans.append((original.start, original.value_start))
         if original.items:
             for item, masked_item in zip(original.items, masked.items, strict=True):
