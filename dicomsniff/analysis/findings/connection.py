@@ -308,7 +308,8 @@ def _cut_and_aborted(association: Association) -> Iterator[Finding]:
     "connection-lost",
     "error",
     "connection",
-    "The connection ended without release or abort. A warning where nothing was left unanswered.",
+    "The connection ended without release or abort. A warning where nothing was left unanswered, "
+    "a note where release had been asked for.",
     "PS3.8 9.1.4",
 )
 def ended(view: View) -> Iterator[Finding]:
@@ -323,6 +324,18 @@ def ended(view: View) -> Iterator[Finding]:
         return
     if cut_sides(association):
         return  # told by its own rule, or as what is no PDU
+    said = last_said(association, end)
+    if said is not None and said.kind == "A-RELEASE-RQ" and not outstanding(association):
+        yield finding(
+            "connection-lost",
+            "The connection ended before the release was answered",
+            circumstances(association, end),
+            "Nothing is lost: all was said, and the association was to be released. The "
+            "A-RELEASE-RP is missing, on the wire or in the capture.",
+            *around(association, end),
+            severity="note",
+        )
+        return
     yield finding(
         "connection-lost",
         "The connection ended without release or abort",

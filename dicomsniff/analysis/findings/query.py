@@ -47,6 +47,8 @@ TRAITS_TOLD: Final = 6
 _MODALITY: Final = re.compile(r"[A-Z]{2,6}(?:\\[A-Z]{2,6})*")
 """A defined term of a modality (PS3.3 C.7.3.1.1.1), and nothing else that one might have typed."""
 
+_CLOCK: Final = "is the clock of the device right?"
+
 _ONE_DAY: Final = 1
 """Days that a date may differ from the capture's: its clock runs in UTC."""
 
@@ -289,9 +291,11 @@ def _far(name: str, value: str, day: date) -> Iterator[str]:
     if begin > end:
         yield f"{name} is a range whose end comes first"
     elif (day - end).days > _ONE_DAY:
-        yield f"{name} lies {count((day - end).days, 'day')} before the day of the capture"
+        far = count((day - end).days, "day")
+        yield f"{name} lies {far} before the day of the capture ({_CLOCK})"
     elif (begin - day).days > _ONE_DAY:
-        yield f"{name} lies {count((begin - day).days, 'day')} after the day of the capture"
+        far = count((begin - day).days, "day")
+        yield f"{name} lies {far} after the day of the capture ({_CLOCK})"
 
 
 def _unlike_keys(

@@ -10,6 +10,7 @@ from tests.analysis.findings.wire import (
     BEGAN,
     FIN,
     PSH,
+    RELEASE,
     RST,
     SYN,
     TRIP,
@@ -206,6 +207,15 @@ def test_time_out_with_something_unanswered_is_an_error() -> None:
 def test_loss_with_something_unanswered_is_an_error() -> None:
     wire = Wire().associate().message(0, store(7), image(7)).wait(1).segment(1, RST | ACK)
     assert run(wire).only("connection-lost").severity == "error"
+
+
+def test_a_release_that_was_not_answered_loses_nothing() -> None:
+    wire = Wire().associate().message(0, echo(), number=3).message(1, echoed(), number=3)
+    found = run(wire.say(0, RELEASE).segment(1, FIN | ACK).segment(0, FIN | ACK))
+    assert found.only("connection-lost").severity == "note"
+    wire = Wire().associate().message(0, echo(), number=3).say(0, RELEASE)
+    found = run(wire.segment(1, FIN | ACK).segment(0, FIN | ACK))
+    assert found.only("connection-lost").severity == "error"
 
 
 def test_an_open_connection_is_not_a_lost_one() -> None:

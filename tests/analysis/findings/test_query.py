@@ -144,6 +144,13 @@ def test_no_match_where_the_keys_of_the_step_stand_on_top() -> None:
     assert "is missing" not in found.detail
 
 
+def test_a_date_far_from_the_day_of_the_capture_asks_for_the_clock() -> None:
+    for date in ("20130101", "20360101-20360102"):
+        question = step_query(ScheduledProcedureStepStartDate=date)
+        found = only(checked(Play(WORKLIST).find(question).end()), "query-no-match")
+        assert "the day of the capture (is the clock of the device right?)" in found.detail
+
+
 def test_no_match_is_compared_with_a_question_that_was_answered() -> None:
     first = Play(WORKLIST).find(step_query(Modality="RF"), step_answer()).end()
     asked = step_query(Modality="RF", PatientID="TEST-0009")
