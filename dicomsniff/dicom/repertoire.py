@@ -117,10 +117,11 @@ def _is_plain_chinese(char: str) -> bool:
     return 0xB0 <= raw[0] <= 0xD7
 
 
-def doubt(declared: CharacterSet, values: list[bytes]) -> str | None:
+def doubt(declared: CharacterSet, values: list[bytes], names: Iterable[bytes] = ()) -> str | None:
     """The character set that values seem to be in although ``declared`` decodes them, or None.
 
-    A Latin set decodes every byte, so GBK or UTF-8 under it is only seen by how it looks.
+    A Latin set decodes every byte, so GBK or UTF-8 under it is only seen by how it looks. Which of
+    the values are ``names`` helps: it has no ideographs for their second component group.
     """
     if declared.codec is not None or declared.g1 in ("ascii", JIS) or declared.extensions:
         return None
@@ -135,6 +136,10 @@ def doubt(declared: CharacterSet, values: list[bytes]) -> str | None:
     chinese = _score(sample, "gb18030", _CHINESE, 0x4E00, 0x9FFF)
     # Names of two and three characters that are all common in Chinese are no accident.
     if chinese >= 2 or (declared.label in _LATIN and chinese and _all_plain(sample)):
+        return "GB18030"
+    groups = [name.split(b"=")[1] for name in names if b"=" in name]
+    ideographs = _sample(group for group in groups if ESCAPE not in group)
+    if declared.label in _LATIN and _all_plain(ideographs, IDEOGRAPHS_LEAST, 0.5):
         return "GB18030"
     return None
 
@@ -151,12 +156,18 @@ PLAIN_LEAST: Final = 4
 """Chinese characters that make a text Chinese."""
 
 
-def _all_plain(sample: list[bytes]) -> bool:
-    """Whether nearly all characters above ASCII are Chinese ones in daily use."""
+IDEOGRAPHS_LEAST: Final = 2
+"""The same where they stand in the place of ideographs, half of them in daily use: the first byte
+of the others is a small letter in a Western set, and names are not made of those alone."""
+
+
+def _all_plain(sample: list[bytes], least: int = PLAIN_LEAST, share: float = 0.9) -> bool:
+    """Whether nearly all characters above ASCII are Chinese ones in daily use, or a share of them
+    is."""
     text = b"\n".join(sample).decode("gb18030", "replace")
     above = [char for char in text if ord(char) > 0x7F]
     plain = sum(map(_is_plain_chinese, above))
-    return plain >= PLAIN_LEAST and plain >= 0.9 * len(above)
+    return len(above) >= least and plain >= share * len(above)
 
 
 # ---------------------------------------------------------------------------- in a data set
@@ -193,7 +204,8 @@ def tell_doubts(result: DataSet, declared: list[tuple[Element, bytes, CharacterS
                 element.notes.append(f"{label} would decode it")
     for charset in {id(each[2]): each[2] for each in declared}.values():
         mine = [each for each in declared if each[2] is charset and each[3]]
-        label = doubt(charset, [raw for _, raw, _, _ in mine])
+        names = [raw for element, raw, _, _ in mine if element.vr == "PN"]
+        label = doubt(charset, [raw for _, raw, _, _ in mine], names)
         if label is None:
             continue
         result.notes.append(f"declared as {charset.label}, the bytes look like {label}")

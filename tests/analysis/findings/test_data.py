@@ -65,6 +65,8 @@ NAME = "王^小明"
         (None, b"Wang=" + NAME.encode(), ["error charset-undeclared"]),
         ("ISO_IR 192", b"Wang=" + NAME.encode("gb18030"), ["error charset-contradicted"]),
         ("ISO_IR 100", b"Wang=" + NAME.encode("gb18030"), ["warning charset-doubtful"]),
+        ("ISO_IR 100", b"Wu=" + "吴^昊".encode("gb18030"), ["warning charset-doubtful"]),
+        ("ISO_IR 100", b"Mueller^Ulf=M\xfcller^Ulf", []),
         ("ISO_IR 100", b"M\xfcller^J\xf6rg", []),
         ("UTF-8", b"Wang=" + NAME.encode(), ["warning charset-unknown"]),
         ("gb18030", b"Wang=" + NAME.encode("gb18030"), ["warning charset-unknown"]),
