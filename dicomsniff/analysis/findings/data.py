@@ -423,7 +423,7 @@ def charset_unknown(view: View) -> Iterator[Finding]:
         return (
             f"{case.sender} declares a character set by a name that is no defined term",
             f"Specific Character Set (0008,0005) {listed(what for _, what in case.trouble.whats)}.",
-            f"On {case.whom}: use a defined term, such as ISO_IR 192 for UTF-8 or GB18030.",
+            f"On {case.whom}: use a defined term, spelt exactly: ISO_IR 192 for UTF-8, or GB18030.",
         )
 
     yield from _findings(view, "charset-unknown", tell)
