@@ -246,6 +246,8 @@ class Replay:
             counted = lost_packets(self._file)
             self.dropped = self.dropped if counted is None else counted
         if complaint is None:
+            if not reader.count and self._file is not None:
+                self._tell_of_unpacking(self._file)
             return
         if self._file is not None and not any(words in complaint for words in DAMAGE):
             yield from self._read_on(self._file, reader.count, complaint)
@@ -264,6 +266,17 @@ class Replay:
         self.notices.append(
             f"{self._path}: the frames before the damage are shown; tshark: {complaint}"
         )
+
+    def _tell_of_unpacking(self, path: str) -> None:
+        """Of a compressed file that ends in its first block tshark says that it is empty."""
+        from dicomsniff.sources.pcapfile import DECOMPRESSORS
+
+        program = DECOMPRESSORS.get(_head(path))
+        if program is not None:
+            self.notices.append(
+                f"{self._path}: nothing came of unpacking it, perhaps because it was cut off; this "
+                f"tells: {program} -t {self._path}"
+            )
 
     def _read_on(self, path: str, count: int, complaint: str) -> Iterator[Frame]:
         """The frames behind number ``count``, which tshark read and could not write.
@@ -452,10 +465,18 @@ def _plain_size(path: str) -> int:
     from dicomsniff.sources.pcapfile import READABLE
 
     try:
-        with open(path, "rb") as file:
-            return os.fstat(file.fileno()).st_size if file.read(4) in READABLE else 0
+        return os.stat(path).st_size if _head(path) in READABLE else 0
     except OSError:
         return 0
+
+
+def _head(path: str) -> bytes:
+    """The first four bytes of a file, none of one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4)
+    except OSError:
+        return b""
 
 
 def _feed(stream: Descriptor, head: bytes, write_end: int) -> None:

@@ -110,6 +110,23 @@ def test_formats_through_tshark(name: str, ethernet: Path, tmp_path: Path) -> No
             assert (program in str(refused.value)) == name.endswith(ending)
 
 
+@pytest.mark.parametrize("program", ["zstd", "lz4"])
+def test_a_compressed_file_that_ends_in_its_first_block(
+    program: str, ethernet: Path, tmp_path: Path
+) -> None:
+    """tshark says nothing of it, and has no packet."""
+    require("tshark")
+    path = tmp_path / "cut.pcap.packed"
+    by_program(program, "-q", "-c")(ethernet, path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    source = open_captures([str(path)], reader="pyshark")
+    pipeline = Pipeline()
+    run(source, pipeline)
+    assert pipeline.info.packets == 0
+    (notice,) = source.notices
+    assert f"{program} -t {path}" in notice
+
+
 def parts(path: Path, folder: Path, names: list[str]) -> list[Path]:
     """A capture cut into several, each with every frame of some time."""
     frames = list(rewrite.raw_frames(path))
