@@ -200,6 +200,10 @@ def check(args: argparse.Namespace) -> int:
     if args.markdown and not args.rules:
         raise UsageError("check: --markdown goes with --rules")
     if args.rules:
+        if args.files:
+            raise UsageError("check: --rules lists what is looked for; name no capture with it")
+        if args.markdown and args.json:
+            raise UsageError("check: --rules as --json or as --markdown, not both")
         if args.markdown:
             sys.stdout.write(findings.markdown())
         elif args.json:

@@ -33,6 +33,10 @@ DUMP_LINES = 20_000
 """Lines of a dump that are copied: no clipboard is read further."""
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 class _StoppedError(Exception):
     """The screen was closed, or something else was asked for, while a capture was read again."""
 
@@ -78,7 +82,7 @@ def do_packets(app: DicomsniffApp) -> None:
 
         def write() -> str:
             count = export.packets(path, scope, everything, again(True), _teller(app))
-            return f"Wrote {count:,} packets to {path}"
+            return f"Wrote {_counted(count, 'packet')} to {path}"
 
         _in_thread(app, path, write)
 
@@ -104,7 +108,7 @@ def do_objects(app: DicomsniffApp) -> None:
         def write() -> str:
             whole, partial = export.objects(path, scope, again(False), app.ports, _teller(app))
             lacking = f", {partial} of them with bytes missing" if partial else ""
-            return f"Wrote {whole + partial} objects to {path}{lacking}"
+            return f"Wrote {_counted(whole + partial, 'object')} to {path}{lacking}"
 
         _in_thread(app, path, write)
 

@@ -161,6 +161,16 @@ def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"  {row['code']}  ({row['severity']}" in text
 
 
+@pytest.mark.parametrize(
+    ("more", "said"), [(["x.pcap"], "name no capture"), (["--json", "--markdown"], "not both")]
+)
+def test_rules_take_nothing_that_would_be_ignored(
+    more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--rules", *more]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_the_page_is_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--rules", "--markdown"]) == 0
     assert capsys.readouterr().out == markdown()

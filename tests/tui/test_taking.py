@@ -153,7 +153,7 @@ async def test_objects_of_the_chosen_association(tmp_path: Path) -> None:
         # One row of them alone, and the same bytes as the command line writes.
         place = app.loader.associations[0].timeline.index(stores[1])
         await pilot.press("home", *["down"] * place, "space", "e", "enter")
-        assert "Wrote 1 objects to rows-objects" in await written(app, pilot)
+        assert "Wrote 1 object to rows-objects" in await written(app, pilot)
         (one,) = (tmp_path / "rows-objects").glob("*.dcm")
         name = str(capture("store.pcapng"))
         assert main(["extract", "--reader", "scapy", name, "-d", "all"]) == 0
@@ -166,7 +166,7 @@ async def test_objects_of_one_association_of_several(tmp_path: Path) -> None:
         await pilot.press("1", "home", "down", "2", "e", "enter")
         said = await written(app, pilot)
         folder = tmp_path / "association-2-objects"
-        assert f"Wrote 1 objects to {folder.name}" in said
+        assert f"Wrote 1 object to {folder.name}" in said
         assert "missing" not in said
         (file,) = folder.glob("*.dcm*")
         (row,) = json.loads((folder / "index.json").read_text())["objects"]
