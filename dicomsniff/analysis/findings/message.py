@@ -83,11 +83,13 @@ def _statuses(view: View, category: str, code: str) -> Iterator[Finding]:
         if status(message.service, sop_class, message.status).category == category:
             key = (message.service, sop_class, message.status, entry.sender)
             groups.setdefault(key, []).append(entry)
+    about = _about(view) if groups else {}
     for (service, sop_class, number, _), entries in groups.items():
         meaning = status(service, sop_class, number).meaning
         first = entries[0]
         often = "" if len(entries) == 1 else f", {len(entries)} times"
         asked = [each for entry in entries if (each := requests.get(entry.number)) is not None]
+        wrong = list(dict.fromkeys(code for each in asked for code in about.get(each.number, ())))
         evidence = {each.number: each for each in (*asked, *entries)}
         yield finding(
             code,
@@ -95,7 +97,7 @@ def _statuses(view: View, category: str, code: str) -> Iterator[Finding]:
             f"{meaning} ({number:04X}H){often}",
             f"{who(association, first.sender)} answered {number:04X}H to {service} of "
             f"{named(sop_class)}: {meaning}.{_particulars(entries)}",
-            _mend(association, first, service, number, category, _about(view, asked)),
+            _mend(association, first, service, number, category, wrong),
             *(evidence[number] for number in sorted(evidence)),
             reference=_WORKLIST
             if sop_class == WORKLIST_FIND
@@ -103,14 +105,14 @@ def _statuses(view: View, category: str, code: str) -> Iterator[Finding]:
         )
 
 
-def _about(view: View, requests: list[Entry]) -> list[str]:
-    """Codes of what was found wrong in requests."""
-    numbers = {each.number for each in requests}
-    return [
-        each.code
-        for each in view.found
-        if each.severity != "note" and not numbers.isdisjoint(each.evidence)
-    ]
+def _about(view: View) -> dict[int, list[str]]:
+    """Codes of what was found wrong, by the entries that show it."""
+    found: dict[int, list[str]] = {}
+    for each in view.found:
+        if each.severity != "note":
+            for number in each.evidence:
+                found.setdefault(number, []).append(each.code)
+    return found
 
 
 _WORKLIST = "PS3.4 K.4.1.1.4"

@@ -41,6 +41,10 @@ from dicomsniff.model import Association, CaptureInfo, Entry, Finding, Operation
 QUESTIONS_KEPT: Final = 256
 """Questions remembered that had answers, to compare one without with."""
 
+MANY_ANSWERS: Final = 50
+"""Answers from which on their number may be what a device stops at: screens and tables of older
+ones hold some dozens."""
+
 TRAITS_TOLD: Final = 6
 """Peculiarities of one answer that are told."""
 
@@ -89,6 +93,11 @@ class NoMatch:
         """Speak of queries without match, remember the others."""
         association = view.association
         server = (association.acceptor.address, association.acceptor.port)
+        # Where none was answered before, one of the same association that is asked later.
+        first: dict[str | None, _Question] = {}
+        for one in asked(view):
+            if one.pending and one.operation.sop_class not in first:
+                first[one.operation.sop_class] = _question(association, one)
         for one in asked(view):
             operation = one.operation
             place = (*server, operation.sop_class)
@@ -98,15 +107,7 @@ class NoMatch:
                 if len(self._answered) > QUESTIONS_KEPT:
                     self._answered.popitem(last=False)
             elif operation.status == 0 and not association.gaps and not operation.cancelled:
-                # Of the same association also one that was asked later.
-                answered = self._answered.get(place) or next(
-                    (
-                        _question(association, each)
-                        for each in asked(view)
-                        if each.pending and each.operation.sop_class == operation.sop_class
-                    ),
-                    None,
-                )
+                answered = self._answered.get(place) or first.get(operation.sop_class)
                 yield self._no_match(view, one, answered)
 
     def finish(self, info: CaptureInfo) -> Iterator[Finding]:  # noqa: ARG002
@@ -379,6 +380,7 @@ def abandoned(view: View) -> Iterator[Finding]:
         earlier = [each for each in one.answers if each.entry.number < before[-1].number]
         special = _special(last, earlier, one) if last is not None else []
         mine, server = title(association, end.sender), title(association, _other(end))
+        full = not special and len(before) >= MANY_ANSWERS
         if special:
             found = f"What sets it apart: {'; '.join(special[:TRAITS_TOLD])}."
         elif last is None:
@@ -395,7 +397,11 @@ def abandoned(view: View) -> Iterator[Finding]:
             f"(entry {before[-1].number})"
             + (f"; {count(len(after), 'more answer')} crossed the wire." if after else ".")
             + f" {found}",
-            f"On {call(association, end.sender)}: its log tells what it did not like in that "
+            f"On {call(association, end.sender)}: it may take no more than these "
+            f"{len(before):,} answers. Narrow the query by date, station AE title and modality; if "
+            "that does not help, its log tells what it did not like."
+            if full
+            else f"On {call(association, end.sender)}: its log tells what it did not like in that "
             f"answer. If it is what is told here, {call(association, _other(end))} has to send it "
             "otherwise.",
             one.request,
@@ -418,12 +424,14 @@ def _unfinished(view: View) -> Iterator[tuple[Asked, Entry, int]]:
     association = view.association
     if association.outcome not in ("aborted", "lost"):
         return
-    ends = [each for each in association.timeline if each.kind in ("A-ABORT", "CONNECTION-LOST")]
+    ends = [
+        (each, early[0] if (early := hung_up(association, each)) is not None else each.time)
+        for each in association.timeline
+        if each.kind in ("A-ABORT", "CONNECTION-LOST")
+    ]
     for one in asked(view):
-        for entry in ends:
+        for entry, when in ends:
             if entry.number > one.request.number and entry.sender == one.operation.invoked_by:
-                early = hung_up(association, entry)
-                when = early[0] if early is not None else entry.time
                 if one.request.time < when and (
                     not settled(one.operation, entry) or one.operation.responses[-1].began > when
                 ):

@@ -102,6 +102,15 @@ def questions_without_answer(number: int) -> Callable[[], object]:
     return _check([play.end("aborted")])
 
 
+def questions_without_match(number: int) -> Callable[[], object]:
+    """On a connection that was closed before the last of them was answered."""
+    play = Play(WORKLIST)
+    for _ in range(number):
+        play.find(step_query())
+    play.event("CONNECTION-LOST")
+    return _check([play.end("lost")])
+
+
 def commitments_beside_performed_steps(number: int) -> Callable[[], object]:
     """Of instances that no step lists."""
     ended = []
@@ -137,6 +146,7 @@ def commitments_beside_performed_steps(number: int) -> Callable[[], object]:
         moves_on_one_association,
         reports_that_nobody_asked_for,
         questions_without_answer,
+        questions_without_match,
         commitments_beside_performed_steps,
     ],
 )

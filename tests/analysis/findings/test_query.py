@@ -219,6 +219,14 @@ def test_abandoned_with_an_answer_like_the_others() -> None:
     assert "made like the answer before it" in found.detail
 
 
+@pytest.mark.parametrize("number", [3, 100])
+def test_abandoned_after_very_many_answers(number: int) -> None:
+    play = Play(WORKLIST).find(step_query(), *[step_answer()] * number, status=None)
+    play.event("A-ABORT")
+    found = only(checked(play.end("aborted")), "query-abandoned")
+    assert ("it may take no more than these 100 answers" in found.advice) == (number == 100)
+
+
 def test_abandoned_at_an_answer_in_another_character_set() -> None:
     answer = step_answer()
     answer.SpecificCharacterSet = "GB18030"
