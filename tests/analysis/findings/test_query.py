@@ -9,8 +9,9 @@ import pytest
 from pydicom import Dataset
 
 from dicomsniff.analysis.findings.asked import pattern
+from dicomsniff.analysis.findings.endings import hung_up
 from dicomsniff.dicom.dataset import decode
-from dicomsniff.model import ExtendedNegotiation, UserInformation
+from dicomsniff.model import Association, Entry, ExtendedNegotiation, UserInformation
 from tests.analysis.findings.building import (
     STUDY_FIND,
     STUDY_MOVE,
@@ -203,6 +204,23 @@ def test_given_up_before_all_of_the_answers() -> None:
     play.say("C-FIND-RSP", sender="acceptor", status=0)
     found = only(checked(play.end("aborted")), "query-given-up")
     assert "The first answer came after 15 s, 5 s too late" in found.detail
+
+
+def test_how_a_connection_ended_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each query: it takes a walk through all that was said."""
+    looked: list[Entry] = []
+
+    def counted(association: Association, end: Entry) -> tuple[int, Entry] | None:
+        looked.append(end)
+        return hung_up(association, end)
+
+    monkeypatch.setattr("dicomsniff.analysis.findings.query.hung_up", counted)
+    play = Play(WORKLIST)
+    for _ in range(20):
+        play.find(step_query())
+    play.event("CONNECTION-LOST")
+    checked(play.end("lost"))
+    assert len(looked) == 2  # by both rules about queries that were not finished
 
 
 def test_the_server_that_aborts_has_not_given_up() -> None:
