@@ -15,7 +15,8 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 _LONG = ("OB", "OW", "UN", "SQ", "UT", "UV", "SV", "OV", "OD", "OF", "OL", "UC", "UR")
 
 
-def _item(kind: int, content: bytes) -> bytes:
+def item(kind: int, content: bytes) -> bytes:
+    """An item of an A-ASSOCIATE-RQ or AC."""
     return struct.pack(">BBH", kind, 0, len(content)) + content
 
 
@@ -25,16 +26,16 @@ def pdu(kind: int, content: bytes) -> bytes:
 
 
 def _associate(kind: int, contexts: bytes) -> bytes:
-    user = _item(0x51, struct.pack(">I", 16384)) + _item(0x52, b"1.2.3.4")
+    user = item(0x51, struct.pack(">I", 16384)) + item(0x52, b"1.2.3.4")
     return pdu(
         kind,
         struct.pack(">HH", 1, 0)
         + b"STORAGE".ljust(16)
         + b"FLC1270".ljust(16)
         + bytes(32)
-        + _item(0x10, b"1.2.840.10008.3.1.1.1")
+        + item(0x10, b"1.2.840.10008.3.1.1.1")
         + contexts
-        + _item(0x50, user),
+        + item(0x50, user),
     )
 
 
@@ -43,11 +44,11 @@ def request(contexts: list[tuple[int, str, list[str]]]) -> bytes:
     return _associate(
         1,
         b"".join(
-            _item(
+            item(
                 0x20,
                 struct.pack(">BBBB", number, 0, 0, 0)
-                + _item(0x30, abstract.encode())
-                + b"".join(_item(0x40, syntax.encode()) for syntax in syntaxes),
+                + item(0x30, abstract.encode())
+                + b"".join(item(0x40, syntax.encode()) for syntax in syntaxes),
             )
             for number, abstract, syntaxes in contexts
         ),
@@ -59,7 +60,7 @@ def accept(contexts: list[tuple[int, int, str]]) -> bytes:
     return _associate(
         2,
         b"".join(
-            _item(0x21, struct.pack(">BBBB", number, 0, result, 0) + _item(0x40, syntax.encode()))
+            item(0x21, struct.pack(">BBBB", number, 0, result, 0) + item(0x40, syntax.encode()))
             for number, result, syntax in contexts
         ),
     )

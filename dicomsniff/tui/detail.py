@@ -17,6 +17,7 @@ from dicomsniff.model import (
     Node,
     Skip,
     Tls,
+    UnknownPDU,
 )
 from dicomsniff.output.tls import facts
 from dicomsniff.tui.people import People
@@ -210,17 +211,19 @@ def _raw(entry: Entry, people: People, sections: list[Section]) -> list[Branch]:
 
     section = Section(entry.kind, entry.raw, frames=entry.frames)
     sections.append(section)
-    if entry.pdu is None:
+    if entry.pdu is None or (people.on and isinstance(entry.pdu, UnknownPDU)):
+        section.hidden += people.hidden_fields([], len(entry.raw))
         return [Branch("Bytes", (("Bytes", "name"),), [], 0, 0, len(entry.raw))]
     root = layout(entry.raw)
     section.hidden += secret_spans(entry.raw)
+    section.hidden += people.hidden_fields(root.children, len(entry.raw))
     return [_node(node, str(i), people, section) for i, node in enumerate(root.children)]
 
 
 def _node(node: Node, key: str, people: People, section: Section) -> Branch:
     """A field of a PDU."""
-    hidden = people.hides_field(node.name)
-    if node.sensitive or hidden:
+    hidden = people.hides(node)
+    if node.sensitive:
         section.hidden.append((node.start, node.end))
     value = safe(people.text(node.value) if hidden else node.value)
     role: Role = "dim" if hidden or node.sensitive else ""

@@ -7,12 +7,23 @@ faults and findings hold no values of people to begin with; only trees and bytes
 
 from __future__ import annotations
 
+import re
+
 from dicomsniff.dicom.elements import DataSet, Element
-from dicomsniff.model import Association, CommandElement
+from dicomsniff.model import Association, CommandElement, Node
 from dicomsniff.output.redact import Redactor
 
-USER_FIELDS = frozenset({"Primary field", "User name", "Username"})
-"""Fields of an association request that may name a person (PS3.7 D.3.3.7)."""
+OPEN_FIELDS = frozenset({"Called AE title", "Calling AE title", "Implementation version name"})
+"""Texts of a PDU that name equipment (PS3.8 9.3.2, PS3.7 D.3.3.2)."""
+
+HARMLESS = re.compile(
+    r"\d{1,10}(?: \([^()]*\))?"  # a number, with its meaning
+    r"|[0-9A-F]{2}H"
+    r"|0[01](?: 0[01])*"  # reserved bytes, and what extended negotiation says yes and no with
+    r"|(?:[0-9]+\.)+[0-9]+(?: \(.*\))?"  # a UID: of a class, a syntax, an implementation
+    r"|\d+ bytes, not shown"
+)
+"""Values of a PDU's other fields that say nothing of a person. What stands there instead may."""
 
 ITEM_HEADER = 8
 """Bytes of an item's tag and length (PS3.5 7.5)."""
@@ -59,9 +70,28 @@ class People:
         """Text that may name anybody."""
         return self.redactor.text(text) if self.on else text
 
-    def hides_field(self, name: str) -> bool:
-        """Whether the value of a PDU's field is masked."""
-        return self.on and name in USER_FIELDS
+    def hides(self, node: Node) -> bool:
+        """Whether the value of a PDU's field is masked: that of an item where one in it is."""
+        if not self.on or not node.value:
+            return False
+        if node.children:
+            return any(map(self.hides, node.children))
+        return node.name not in OPEN_FIELDS and HARMLESS.fullmatch(node.value) is None
+
+    def hidden_fields(self, nodes: list[Node], size: int) -> list[tuple[int, int]]:
+        """Spans of a PDU's bytes that are not shown: all but fields that say nothing of a person.
+        ``nodes`` are its fields, none where it is not one."""
+        if not self.on:
+            return []
+        open_: list[tuple[int, int]] = []
+        waiting = list(nodes)
+        while waiting:
+            node = waiting.pop()
+            if node.children:
+                waiting += node.children
+            elif not self.hides(node) and "not shown" not in node.value:
+                open_.append((node.start, node.end))
+        return _complement(open_, size)
 
     def hidden(self, original: DataSet, shown: DataSet, size: int) -> list[tuple[int, int]]:
         """Spans of a data set's bytes that are not shown: all but headers and equal values."""
@@ -69,15 +99,20 @@ class People:
             return []
         open_: list[tuple[int, int]] = []
         _open_spans(original.elements, shown.elements, open_)
-        hidden: list[tuple[int, int]] = []
-        at = 0
-        for start, end in sorted(open_):
-            if start > at:
-                hidden.append((at, start))
-            at = max(at, end)
-        if at < size:
-            hidden.append((at, size))
-        return hidden
+        return _complement(open_, size)
+
+
+def _complement(spans: list[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+    """What of ``size`` bytes is in none of the spans."""
+    others: list[tuple[int, int]] = []
+    at = 0
+    for start, end in sorted(spans):
+        if start > at:
+            others.append((at, start))
+        at = max(at, end)
+    if at < size:
+        others.append((at, size))
+    return others
 
 
 def _open_spans(
