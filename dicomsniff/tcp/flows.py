@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from dicomsniff.model import Segment
 from dicomsniff.tcp.connection import Connection, Receiver, peer_key, recognised
-from dicomsniff.tcp.stream import HALF, MASK, WINDOW_LIMIT, Piece, Stream, distance
+from dicomsniff.tcp.stream import HALF, MASK, NOTHING, WINDOW_LIMIT, Piece, Stream, distance
 from dicomsniff.tcp.timing import DISORDER_NS
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -647,7 +647,7 @@ class Tracker(Passing):
         for stream in connection.streams:
             stream.pending.clear()
             stream.early.clear()
-            stream.recent.clear()
+            stream.recent = NOTHING
 
     def _forget(self, connection: Connection) -> None:
         self._half_open.pop(connection, None)

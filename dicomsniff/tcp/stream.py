@@ -28,6 +28,10 @@ RECENT = 8
 """Delivered pieces remembered, to tell a faithful retransmission from one with other bytes.
 A retransmission repeats what was sent within the last round trip."""
 
+NOTHING: deque[tuple[int, bytes]] = deque(maxlen=0)
+"""Stands for the delivered pieces of a stream that has none yet, or that nobody wants any more: a
+deque takes 700 bytes, filled or not, and a busy capture has thousands of closed connections."""
+
 
 def distance(seq: int, origin: int) -> int:
     """How far ``seq`` lies behind (negative) or ahead of ``origin``, across the wrap-around."""
@@ -113,7 +117,8 @@ class Stream:
         """Once a FIN was seen: no bytes, at the offset behind the last one."""
         self.finished = False
         """True once the FIN was delivered."""
-        self.recent: deque[tuple[int, bytes]] = deque(maxlen=RECENT)
+        self.recent = NOTHING
+        """Delivered pieces and their offsets, once the first offset is known."""
         self.conflicts = 0
 
     def let_go(self) -> None:
@@ -123,6 +128,7 @@ class Stream:
     def begin(self, seq: int) -> None:
         """The first byte has this sequence number; whatever came early takes its place."""
         self.ready = self.plain = True
+        self.recent = deque(maxlen=RECENT)
         self.next_seq = seq & MASK
         early, self.early = self.early, []
         for early_seq, piece in early:

@@ -295,6 +295,24 @@ def test_associations_that_have_ended_leave_nothing_behind(monkeypatch: pytest.M
     assert len(pipeline._tracker) < 200
 
 
+def test_closed_connections_that_linger_take_little() -> None:
+    """For a second of capture each may still get late segments; a busy one closes thousands."""
+    count = 500
+    pipeline = Pipeline(endless=True)
+    feed = Feed(pipeline)
+    feed(whole(Connection(1, 2)))  # imports and tables
+    tracemalloc.start()
+    for number in range(count):
+        feed(whole(Connection(1, 2, client_port=1024 + number)))
+    assert len(pipeline._tracker) > count
+    before = tracemalloc.get_traced_memory()[0]
+    pipeline.tick(feed.time + 2 * flows.LINGER_NS)
+    assert len(pipeline._tracker) == 0
+    freed = before - tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert freed < count * 2500
+
+
 def test_nothing_is_left_to_the_collector_of_cycles() -> None:
     """It comes by seldom in a process that holds much; until then the memory would be gone."""
 
