@@ -322,6 +322,26 @@ class Extractor:
             return path, handle
         raise FileExistsError(errno.EEXIST, f"{NAMES_TRIED} files of that name are there already")
 
+    def rename(self, path: Path, stem: str, suffix: str) -> Path:
+        """Give a file of ours a name that was not there, as :meth:`create` does; the new path."""
+        name = stem + suffix
+        for number in range(self._next.get(name, 1), NAMES_TRIED):
+            final = self.folder / (name if number == 1 else f"{stem}-{number}{suffix}")
+            try:
+                # Unlike a renaming, this never puts it over something else.
+                os.link(path, final)
+            except FileExistsError:
+                continue
+            except OSError:
+                break  # not every file system lets a file have two names
+            os.unlink(path)
+            self._next[name] = number + 1
+            return final
+        final, reserved = self.create(stem, suffix)
+        os.close(reserved)
+        os.replace(path, final)  # over the empty file that is our own
+        return final
+
     def used(self, sink: _Sink) -> None:
         """Note that a sink's file is in use; the one unused for longest may have to close."""
         self._open[sink] = None
@@ -392,10 +412,7 @@ class _Sink:
             os.truncate(self._file(), told.size)  # a hole at the end is only a position so far
             self.rest()
             if complete and not told.missing:
-                final, reserved = self._extractor.create(self._stem, ".dcm")
-                os.close(reserved)
-                os.replace(self._path, final)  # over the empty file that is our own
-                self._path = final
+                self._path = self._extractor.rename(self._path, self._stem, ".dcm")
                 told.complete = True
                 told.sha256 = self._hash.hexdigest()
         except OSError as error:

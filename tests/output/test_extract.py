@@ -175,7 +175,15 @@ def test_whatever_a_peer_calls_its_objects(
     assert len(list(folder.parent.parent.rglob("*.dcm"))) == len(uids)
 
 
-def test_the_same_object_twice_and_a_file_that_was_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [2, 1], ids=["a file may have two names", "only one"])
+def test_the_same_object_twice_and_a_file_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: int
+) -> None:
+    def one_only(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    if names == 1:
+        monkeypatch.setattr(os, "link", one_only)
     (tmp_path / "1.2.dcm").write_text("mine")
     (tmp_path / "index.json").write_text("mine too")
     target = tmp_path / "target"
