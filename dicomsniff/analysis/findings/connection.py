@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dicomsniff.analysis.findings import Rule, View, finding, rule, watch
 from dicomsniff.analysis.findings.endings import (
     IDLE_NS,
+    all_refused,
     around,
     circumstances,
     closed_before,
@@ -18,6 +19,7 @@ from dicomsniff.analysis.findings.endings import (
     tls_alert,
     woken,
 )
+from dicomsniff.analysis.findings.unfinished import broken_off
 from dicomsniff.analysis.findings.words import (
     count,
     last_said,
@@ -309,7 +311,7 @@ def _cut_and_aborted(association: Association) -> Iterator[Finding]:
     "error",
     "connection",
     "The connection ended without release or abort. A warning where nothing was left unanswered, "
-    "a note where release had been asked for.",
+    "a note where release had been asked for, or where no presentation context was accepted.",
     "PS3.8 9.1.4",
 )
 def ended(view: View) -> Iterator[Finding]:
@@ -324,7 +326,20 @@ def ended(view: View) -> Iterator[Finding]:
         return
     if cut_sides(association):
         return  # told by its own rule, or as what is no PDU
+    if broken_off(view, end):
+        return
     said = last_said(association, end)
+    if said is not None and said.kind == "A-ASSOCIATE-AC" and all_refused(association):
+        yield finding(
+            "connection-lost",
+            "The connection was closed without release: there was nothing to use it for",
+            circumstances(association, end),
+            "What matters is why no presentation context was accepted. Closing without A-RELEASE "
+            "or A-ABORT is careless, and does no harm here.",
+            *around(association, end),
+            severity="note",
+        )
+        return
     if said is not None and said.kind == "A-RELEASE-RQ" and not outstanding(association):
         yield finding(
             "connection-lost",

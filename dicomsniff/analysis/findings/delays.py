@@ -18,6 +18,10 @@ COSTLY_NS = 1_000_000_000
 STALLS_NOTED = 3
 """Stalls in an association that are told: fewer may be something else, and cost nothing."""
 
+STALLS_COSTLY = 10
+"""Stalls from which on their share of the time counts: an echo or a query of a few messages is over
+before anybody notices, however much of it was a stall."""
+
 RETRANSMISSIONS_NOTED = 3
 
 SEGMENT = 1448
@@ -109,7 +113,7 @@ def receiver_full(view: View) -> Iterator[Finding]:
     "warning",
     "connection",
     "A sender waited with data at hand for the receiver's delayed acknowledgement (Nagle's "
-    "algorithm). A warning where that cost a second or a fifth of the time.",
+    "algorithm). A warning where that cost a second, or ten of them a fifth of the time.",
     "RFC 1122 4.2.3.4",
 )
 def delayed_acknowledgement(view: View) -> Iterator[Finding]:
@@ -138,5 +142,7 @@ def delayed_acknowledgement(view: View) -> Iterator[Finding]:
         "data at once. It repeats for every message, so it grows with the number of objects, not "
         "with their size.",
         frames=frames,
-        severity=_cost(time, association),
+        severity=_cost(time, association)
+        if number >= STALLS_COSTLY or time >= COSTLY_NS
+        else "note",
     )

@@ -65,6 +65,12 @@ def tls_alert(association: Association) -> Entry | None:
     return None
 
 
+def all_refused(association: Association) -> bool:
+    """Whether every presentation context was refused."""
+    contexts = association.contexts.values()
+    return bool(contexts) and all(context.result not in (None, 0) for context in contexts)
+
+
 def idle(association: Association, end: Entry) -> int:
     times = [entry.time for entry in association.timeline if entry is not end]
     return max(0, end.time - max(times)) if times else 0

@@ -20,7 +20,6 @@ from dicomsniff.analysis.findings import (
 )
 from dicomsniff.analysis.findings.asked import Answer, Asked, asked
 from dicomsniff.analysis.findings.data import FORM
-from dicomsniff.analysis.findings.endings import hung_up
 from dicomsniff.analysis.findings.keys import (
     MODALITY,
     NO_WILDCARD,
@@ -34,7 +33,8 @@ from dicomsniff.analysis.findings.keys import (
 from dicomsniff.analysis.findings.nesting import strays
 from dicomsniff.analysis.findings.telling import Path, call, key, keys, of, places, title, upper
 from dicomsniff.analysis.findings.titles import differs, nearest
-from dicomsniff.analysis.findings.words import count, listed, seconds, settled, spoken
+from dicomsniff.analysis.findings.unfinished import unfinished
+from dicomsniff.analysis.findings.words import count, listed, seconds, spoken
 from dicomsniff.dicom.elements import Element
 from dicomsniff.model import Association, CaptureInfo, Entry, Finding, Operation, Side
 
@@ -333,9 +333,9 @@ def _there(path: Path, other: dict[Path, tuple[str, ...]], titles: list[str]) ->
 def given_up(view: View) -> Iterator[Finding]:
     """No answer before the end."""
     association = view.association
-    for one, end, when in _unfinished(view):
+    for one, (end, when, sure) in unfinished(view):
         before, after = _split(one.operation, end, when)
-        if before:
+        if before or not sure:
             continue
         waited = when - one.request.time
         came = (
@@ -372,7 +372,7 @@ def given_up(view: View) -> Iterator[Finding]:
 def abandoned(view: View) -> Iterator[Finding]:
     """The end came after the k-th answer."""
     association = view.association
-    for one, end, when in _unfinished(view):
+    for one, (end, when, _) in unfinished(view):
         before, after = _split(one.operation, end, when)
         if not before or one.operation.cancelled:
             continue
@@ -416,27 +416,6 @@ def _other(end: Entry) -> Side:
 
 def _ending(end: Entry) -> str:
     return spoken(end) if end.kind == "A-ABORT" else f"closing the connection (entry {end.number})"
-
-
-def _unfinished(view: View) -> Iterator[tuple[Asked, Entry, int]]:
-    """Queries without final response until whoever asked ended the association, how it did, and
-    when: a connection that is reset may have been closed before."""
-    association = view.association
-    if association.outcome not in ("aborted", "lost"):
-        return
-    ends = [
-        (each, early[0] if (early := hung_up(association, each)) is not None else each.time)
-        for each in association.timeline
-        if each.kind in ("A-ABORT", "CONNECTION-LOST")
-    ]
-    for one in asked(view):
-        for entry, when in ends:
-            if entry.number > one.request.number and entry.sender == one.operation.invoked_by:
-                if one.request.time < when and (
-                    not settled(one.operation, entry) or one.operation.responses[-1].began > when
-                ):
-                    yield one, entry, when
-                break
 
 
 def _split(operation: Operation, end: Entry, when: int) -> tuple[list[Entry], list[Entry]]:

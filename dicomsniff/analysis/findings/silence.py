@@ -17,6 +17,7 @@ from dicomsniff.analysis.findings.endings import (
     swallowed,
     woken,
 )
+from dicomsniff.analysis.findings.unfinished import broken_off
 from dicomsniff.analysis.findings.words import (
     OTHER,
     count,
@@ -59,6 +60,8 @@ def timeout(view: View) -> Iterator[Finding]:
     association = view.association
     end = lost(association)
     if end is None or unanswered(association) or swallowed(association):
+        return
+    if broken_off(view, end):
         return
     late = woken(association, end)
     if late is not None:

@@ -17,6 +17,7 @@ from tests.analysis.findings.wire import (
     Wire,
     abort,
     accepted,
+    answered,
     command,
     echo,
     echoed,
@@ -218,6 +219,17 @@ def test_a_release_that_was_not_answered_loses_nothing() -> None:
     assert found.only("connection-lost").severity == "error"
 
 
+def test_closing_where_nothing_was_accepted_is_not_what_is_wrong() -> None:
+    refused = accepted(answered(1, 3), answered(3, 3))
+    found = run(Wire().associate(answer=refused).close())
+    assert found.codes("error", "warning") == ["no-common-context"]
+    lost = found.only("connection-lost")
+    assert lost.severity == "note"
+    assert "there was nothing to use it for" in lost.title
+    half = accepted(answered(1, 3), answered(3, 0))
+    assert run(Wire().associate(answer=half).close()).only("connection-lost").severity == "warning"
+
+
 def test_an_open_connection_is_not_a_lost_one() -> None:
     assert run(Wire().associate(), until=100).findings == []
 
@@ -245,12 +257,12 @@ def test_stalls_of_dcmtk_are_counted() -> None:
     assert 0.9 * association.duration < both < association.duration
 
 
-def stalling(pause: float, *, trip: float = TRIP / 1e9, late: float = 0.0) -> Wire:
-    """Four C-STOREs, whose header waits for its acknowledgement."""
+def stalling(pause: float, *, trip: float = TRIP / 1e9, late: float = 0.0, images: int = 4) -> Wire:
+    """C-STOREs, whose header waits for its acknowledgement."""
     wire = Wire()
     wire.segment(0, SYN).wait(trip).segment(1, SYN | ACK).segment(0, ACK)
     wire.say(0, requested()).say(1, accepted())
-    for number in range(1, 5):
+    for number in range(1, images + 1):
         whole = pdu(4, value(command(store(number)), 3)) + pdu(4, value(image(number, 500), 2))
         wire.segment(0, ACK | PSH, whole[:12])
         wire.wait(pause).segment(1, ACK).wait(late).say(0, whole[12:]).wait(0.001)
@@ -262,6 +274,17 @@ def test_stalls() -> None:
     found = run(stalling(0.04)).only("delayed-acknowledgement")
     assert found.title.startswith("4 stalls of 39.8 ms cost 0.159 s")
     assert len(found.frames) == 4
+
+
+@pytest.mark.parametrize(
+    ("images", "pause", "severity"),
+    [(4, 0.04, "note"), (9, 0.04, "note"), (10, 0.04, "warning"), (3, 0.4, "warning")],
+)
+def test_a_few_stalls_are_nothing_to_call_somebody_for(
+    images: int, pause: float, severity: str
+) -> None:
+    found = run(stalling(pause, images=images)).only("delayed-acknowledgement")
+    assert found.severity == severity
 
 
 def test_a_long_way_is_no_stall() -> None:

@@ -214,13 +214,13 @@ def test_how_a_connection_ended_is_looked_up_once(monkeypatch: pytest.MonkeyPatc
         looked.append(end)
         return hung_up(association, end)
 
-    monkeypatch.setattr("dicomsniff.analysis.findings.query.hung_up", counted)
+    monkeypatch.setattr("dicomsniff.analysis.findings.unfinished.hung_up", counted)
     play = Play(WORKLIST)
     for _ in range(20):
         play.find(step_query())
     play.event("CONNECTION-LOST")
     checked(play.end("lost"))
-    assert len(looked) == 2  # by both rules about queries that were not finished
+    assert len(looked) == 1
 
 
 def test_the_server_that_aborts_has_not_given_up() -> None:

@@ -148,24 +148,47 @@ def test_a_capture_of_one_direction_proves_nothing() -> None:
     assert "connection-swallowed" not in run(wire, until=60).codes()
 
 
-@pytest.mark.parametrize("service", ["C-ECHO", "C-FIND"])
-def test_closed_before_the_answer_came(service: str) -> None:
+FIND = {0x0002: WORKLIST, 0x0100: 0x0020, 0x0110: 1, 0x0700: 0, 0x0800: 0x0102}
+NO_MATCH = {0x0002: WORKLIST, 0x0100: 0x8020, 0x0120: 1, 0x0800: 0x0101, 0x0900: 0}
+
+
+def asking() -> Wire:
+    """A worklist query, not answered so far."""
+    wire = Wire().associate(requested(context(1, (WORKLIST,))), accepted(answered(1, 0)))
+    return wire.message(0, FIND, element(0x00100010, b""))
+
+
+def test_closed_before_the_answer_came() -> None:
     """The time-out is that of the side that closed, not one on the way."""
-    if service == "C-ECHO":
-        wire = Wire().associate().message(0, echo(), number=3).wait(30).segment(0, FIN | ACK)
-        wire.wait(5).message(1, echoed(), number=3)
-    else:
-        wire = Wire().associate(requested(context(1, (WORKLIST,))), accepted(answered(1, 0)))
-        find = {0x0002: WORKLIST, 0x0100: 0x0020, 0x0110: 1, 0x0700: 0, 0x0800: 0x0102}
-        wire.message(0, find, element(0x00100010, b"")).wait(30).segment(0, FIN | ACK).wait(5)
-        wire.message(1, {0x0002: WORKLIST, 0x0100: 0x8020, 0x0120: 1, 0x0800: 0x0101, 0x0900: 0})
-    ran = run(wire.segment(0, RST))
+    wire = Wire().associate().message(0, echo(), number=3).wait(30).segment(0, FIN | ACK)
+    ran = run(wire.wait(5).message(1, echoed(), number=3).segment(0, RST))
     found = ran.only("connection-timeout")
     assert found.severity == "error"
     assert "FLC1270 (requestor) closed the connection after 30 s without an answer" in found.title
     assert "came 5 s too late. It is close to 30 s" in found.detail
     assert "firewall" not in found.advice
     assert "connection-lost" not in ran.codes()
-    if service == "C-FIND":
-        assert ran.only("query-given-up").title == "FLC1270 gave up 30 s after asking STORAGE"
-        assert "came after 35 s, 5 s too late" in ran.only("query-given-up").detail
+
+
+def test_a_query_whose_answer_was_not_waited_for_is_told_once() -> None:
+    """In the words of the query, which know more."""
+    wire = asking().wait(30).segment(0, FIN | ACK).wait(5).message(1, NO_MATCH)
+    ran = run(wire.segment(0, RST))
+    found = ran.only("query-given-up")
+    assert found.title == "FLC1270 gave up 30 s after asking STORAGE"
+    assert "came after 35 s, 5 s too late" in found.detail
+    assert not {"connection-timeout", "connection-lost"} & set(ran.codes())
+    ran = run(asking().wait(3).segment(0, FIN | ACK).segment(1, FIN | ACK))
+    assert ran.only("query-given-up").title == "FLC1270 gave up 3 s after asking STORAGE"
+    assert not {"connection-timeout", "connection-lost"} & set(ran.codes())
+
+
+def test_a_query_that_a_reset_ends_after_silence_may_be_cut_on_the_way() -> None:
+    ran = run(asking().wait(300).segment(0, RST | ACK))
+    found = ran.only("connection-timeout")
+    assert found.severity == "error"
+    assert "Unanswered: C-FIND, message ID 1" in found.detail
+    assert "firewall" in found.advice
+    assert not {"query-given-up", "connection-lost"} & set(ran.codes())
+    # What comes soon is of the side that it comes from.
+    assert run(asking().wait(3).segment(0, RST | ACK)).codes("error") == ["query-given-up"]
