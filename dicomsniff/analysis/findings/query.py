@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Any, Final
 
 from dicomsniff.analysis.findings import (
     QUERIES,
@@ -34,7 +34,7 @@ from dicomsniff.analysis.findings.nesting import strays
 from dicomsniff.analysis.findings.telling import Path, call, key, keys, of, places, title, upper
 from dicomsniff.analysis.findings.titles import differs, nearest
 from dicomsniff.analysis.findings.unfinished import unfinished
-from dicomsniff.analysis.findings.words import count, listed, seconds, spoken
+from dicomsniff.analysis.findings.words import OTHER, count, listed, seconds, spoken
 from dicomsniff.dicom.elements import Element
 from dicomsniff.model import Association, CaptureInfo, Entry, Finding, Operation, Side
 
@@ -44,6 +44,10 @@ QUESTIONS_KEPT: Final = 256
 MANY_ANSWERS: Final = 50
 """Answers from which on their number may be what a device stops at: screens and tables of older
 ones hold some dozens."""
+
+SOON_NS: Final = 3_600_000_000_000
+"""Time after a query without match in which another one of the same device is compared with it.
+Later there may be other entries, and the date that is asked for is another one."""
 
 TRAITS_TOLD: Final = 6
 """Peculiarities of one answer that are told."""
@@ -67,32 +71,47 @@ NO_MATCH = Rule(
     "PS3.4 C.2.2.2",
 )
 
+ANSWERED_OTHERWISE = Rule(
+    "query-answered-otherwise",
+    "note",
+    "query",
+    "A device whose query had no match asked with other keys within an hour, and was answered: "
+    "the keys that differ are told.",
+    "PS3.4 C.2.2.2",
+)
+
 
 @dataclass(slots=True)
 class _Question:
-    """A question that was answered."""
+    """A question, and how many answers it had."""
 
     association: int
     entry: int
+    time: int
+    frames: tuple[int, ...]
     answers: int
     matching: dict[Path, tuple[str, ...]]
 
 
 def _question(association: Association, one: Asked) -> _Question:
-    return _Question(association.id, one.request.number, one.pending, one.matching)
+    asks = one.request
+    return _Question(association.id, asks.number, asks.time, asks.frames, one.pending, one.matching)
 
 
-@watch(NO_MATCH)
+@watch(NO_MATCH, ANSWERED_OTHERWISE)
 class NoMatch:
     """Queries without match, beside those that had some."""
 
     def __init__(self) -> None:
         self._answered: OrderedDict[tuple[str, int, str | None], _Question] = OrderedDict()
+        self._in_vain: OrderedDict[tuple[Any, ...], _Question] = OrderedDict()
+        """Questions without match, by who asked whom and for what, until one is answered."""
 
     def association(self, view: View) -> Iterator[Finding]:
         """Speak of queries without match, remember the others."""
         association = view.association
         server = (association.acceptor.address, association.acceptor.port)
+        device = (association.requestor.address, association.requestor.ae_title)
         # Where none was answered before, one of the same association that is asked later.
         first: dict[str | None, _Question] = {}
         for one in asked(view):
@@ -106,19 +125,58 @@ class NoMatch:
                 self._answered.move_to_end(place)
                 if len(self._answered) > QUESTIONS_KEPT:
                     self._answered.popitem(last=False)
+                vain = self._in_vain.pop((*device, *place), None)
+                if vain is not None:
+                    yield from self._otherwise(view, one, vain)
             elif operation.status == 0 and not association.gaps and not operation.cancelled:
                 answered = self._answered.get(place) or first.get(operation.sop_class)
                 yield self._no_match(view, one, answered)
+                if answered is None:
+                    self._in_vain[*device, *place] = _question(association, one)
+                    if len(self._in_vain) > QUESTIONS_KEPT:
+                        self._in_vain.popitem(last=False)
 
     def finish(self, info: CaptureInfo) -> Iterator[Finding]:  # noqa: ARG002
         """All is said."""
         yield from ()
 
+    def _otherwise(self, view: View, one: Asked, vain: _Question) -> Iterator[Finding]:
+        """Asked in vain, then otherwise: what made the difference."""
+        association = view.association
+        unlike = _unlike_keys(vain.matching, one.matching)
+        if not unlike or vain.association == association.id:
+            return  # the entries came in between; or it is told with the query without match
+        if not 0 <= one.request.time - vain.time <= SOON_NS:
+            return
+        side = one.operation.invoked_by
+        mine, server = title(association, side), title(association, OTHER[side])
+        titles: list[str] = []
+        differ = listed(
+            f"{key(path[-1])} ({_worth(path, one.matching, titles) or 'another value'} here, "
+            f"{_worth(path, vain.matching, titles) or 'another value'} there)"
+            for path in unlike
+        )
+        yield finding(
+            "query-answered-otherwise",
+            f"{server} answers {mine} when it asks with other keys",
+            f"{count(one.pending, 'answer')} came to entry {one.request.number}. "
+            f"{seconds(one.request.time - vain.time)} before, in association {vain.association} "
+            f"(entry {vain.entry}), {mine} asked the same server in vain. What differs: {differ}.",
+            f"What differs kept the answers away. On {mine}: have it always ask as it did here. If "
+            f"what it asked for before is right, on {server}: does it hold an entry with exactly "
+            "those values?",
+            one.request,
+            *one.operation.responses[:1],
+            frames=vain.frames,
+            reference="PS3.4 K.6.1.2.2" if one.worklist else None,
+            ae_titles=titles,
+        )
+
     def _no_match(self, view: View, one: Asked, answered: _Question | None) -> Finding:
         association = view.association
         side = one.operation.invoked_by
         mine = association.peer(side)
-        server = title(association, "acceptor" if side == "requestor" else "requestor")
+        server = title(association, OTHER[side])
         told: list[str] = []
         titles: list[str] = []
         for path, values in one.matching.items():
@@ -307,15 +365,21 @@ def _unlike_keys(
 
 def _there(path: Path, other: dict[Path, tuple[str, ...]], titles: list[str]) -> str:
     """A key and what it is in the other query, where that is nobody's."""
-    tag, value = path[-1], "\\".join(other.get(path, ()))
+    worth = _worth(path, other, titles)
+    return f"{key(path[-1])} ({worth} there)" if worth else key(path[-1])
+
+
+def _worth(path: Path, asked_for: dict[Path, tuple[str, ...]], titles: list[str]) -> str:
+    """What a query has in a key, where that is nobody's; empty where it may be somebody's."""
+    tag, value = path[-1], "\\".join(asked_for.get(path, ()))
     if not value.strip(" *"):
-        return f"{key(tag)} (free there)"
+        return "free"
     if tag == MODALITY and _MODALITY.fullmatch(value):
-        return f"{key(tag)} ({value} there)"
+        return value
     if tag == STATION_AE_TITLE:
         titles.append(value)
-        return f"{key(tag)} ({value} there)"
-    return key(tag)
+        return value
+    return ""
 
 
 # ---------------------------------------------------------------------------- given up
@@ -411,7 +475,7 @@ def abandoned(view: View) -> Iterator[Finding]:
 
 
 def _other(end: Entry) -> Side:
-    return "acceptor" if end.sender == "requestor" else "requestor"
+    return OTHER[end.sender]
 
 
 def _ending(end: Entry) -> str:

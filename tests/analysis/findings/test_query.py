@@ -168,6 +168,45 @@ def test_no_match_is_compared_with_a_later_question_of_the_same_association() ->
     assert "differs in Modality (0008,0060) (free there)." in found.detail
 
 
+def test_a_question_in_vain_is_compared_with_a_later_one_that_was_answered() -> None:
+    """The device, or whoever sits at it, tried again: what differs is the answer."""
+    vain = step_query(Modality="XA", ScheduledStationAETitle="ROOM7", PatientID="TEST-0009")
+    first = Play(WORKLIST).find(vain).end()
+    second = Play(WORKLIST, number=2, start=180).find(
+        step_query(Modality="RF", ScheduledStationAETitle="FLC1270"), step_answer(), step_answer()
+    )
+    third = Play(WORKLIST, number=3, start=300).find(step_query(Modality="RF"), step_answer())
+    found = checked(first, second.end(), third.end())
+    assert codes(found).count("note query-answered-otherwise") == 1
+    told = only(found, "query-answered-otherwise")
+    assert told.severity == "note"
+    assert told.title == "MOZI answers FLC1270 when it asks with other keys"
+    assert "2 answers came to entry 3. 180 s before, in association 1 (entry 3)" in told.detail
+    assert "Modality (0008,0060) (RF here, XA there)" in told.detail
+    assert "Scheduled Station AE Title (0040,0001) (FLC1270 here, ROOM7 there)" in told.detail
+    assert "Patient ID (0010,0020) (free here, another value there)" in told.detail
+    assert "TEST-0009" not in told.detail
+    assert set(told.ae_titles) == {"FLC1270", "ROOM7"}
+    assert told.frames == (103, 203, 204)
+
+
+@pytest.mark.parametrize(
+    ("keys", "start", "requestor"),
+    [
+        ({"Modality": "XA"}, 180, "FLC1270"),  # the same: entries came in between
+        ({"Modality": "RF"}, 3700, "FLC1270"),  # too late to compare
+        ({"Modality": "RF"}, 180, "XA17"),  # somebody else
+    ],
+)
+def test_a_later_answer_that_says_nothing_about_the_keys(
+    keys: dict[str, str], start: int, requestor: str
+) -> None:
+    first = Play(WORKLIST).find(step_query(Modality="XA")).end()
+    second = Play(WORKLIST, number=2, start=start, requestor=requestor)
+    found = checked(first, second.find(step_query(**keys), step_answer()).end())
+    assert "note query-answered-otherwise" not in codes(found)
+
+
 def test_what_was_answered_elsewhere_is_not_suspicious() -> None:
     """A date long past is no mistake where another query with it had answers."""
     past = {"ScheduledProcedureStepStartDate": "20251224", "Modality": "RF"}
