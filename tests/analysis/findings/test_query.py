@@ -181,7 +181,7 @@ def test_a_question_in_vain_is_compared_with_a_later_one_that_was_answered() -> 
     told = only(found, "query-answered-otherwise")
     assert told.severity == "note"
     assert told.title == "MOZI answers FLC1270 when it asks with other keys"
-    assert "2 answers came to entry 3. 180 s before, in association 1 (entry 3)" in told.detail
+    assert "2 answers came to entry 3. 180 s (3 min) before, in association 1" in told.detail
     assert "Modality (0008,0060) (RF here, XA there)" in told.detail
     assert "Scheduled Station AE Title (0040,0001) (FLC1270 here, ROOM7 there)" in told.detail
     assert "Patient ID (0010,0020) (free here, another value there)" in told.detail
