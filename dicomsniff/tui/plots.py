@@ -7,6 +7,7 @@ is a cross, so that colour says nothing alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from math import ceil, floor, log10
 
 from dicomsniff.tui.statistics import Group
@@ -18,6 +19,9 @@ BESIDE = 100
 
 LABEL = 12
 """Columns of a label on the vertical axis."""
+
+LEAST_NS = 50_000_000
+"""Time that is plotted at least: a rate over less says more about a clock than about a network."""
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -69,39 +73,58 @@ def response_times(group: Group, width: int, height: int) -> list[Line]:
 
 
 def throughput(group: Group, width: int, height: int) -> list[Line]:
-    """Bytes a second over time, by when operations began."""
+    """Bytes a second over time. What an operation carried counts evenly for as long as it took."""
     columns, rows = width - LABEL - 1, height - 2
     title: Line = [(fit("Bytes a second", width), "key")]
     if not group.began or columns < 4 or rows < 1:
         return [title, [("no operation", "dim")]]
     first, span = _span(group)
-    sums = [0] * columns
-    for began, octets in zip(group.began, group.octets, strict=True):
-        sums[min(columns - 1, (began - first) * columns // span)] += octets
+    sums = _spread(group, first, span / columns, columns)
     most = max(sums) or 1
-    rate = most * 1_000_000_000 // max(1, span // columns)
+    rate = round(most * 1_000_000_000 * columns / span)
     lines = [title]
     for row in range(rows):
         label = f"{size(rate)}/s" if row == 0 else "0" if row == rows - 1 else ""
         level = (rows - 1 - row) * 8
         bars = "".join(
-            BLOCKS[max(0, min(8, -(-total * rows * 8 // most) - level))] for total in sums
+            BLOCKS[max(0, min(8, ceil(total * rows * 8 / most) - level))] for total in sums
         )
         role: Role = "request"
         lines.append([(fit(label, LABEL, right=True) + "┤", "dim"), (bars, role)])
     return [*lines, _times(first, span, width)]
 
 
+def _spread(group: Group, first: int, step: float, columns: int) -> list[float]:
+    """Bytes in each column of ``step`` nanoseconds."""
+    parts = [0.0] * (columns + 1)
+    # Of the columns that an operation fills from edge to edge: what each gets more than the one
+    # before it. So one that spans them all takes no longer than one that spans none.
+    rises = [0.0] * (columns + 1)
+    for began, took, octets in zip(group.began, group.took, group.octets, strict=True):
+        begin, end = (began - first) / step, (began - first + took) / step
+        here, there = min(columns - 1, int(begin)), min(columns - 1, int(end))
+        if here == there:
+            parts[here] += octets
+            continue
+        each = octets / (end - begin)
+        parts[here] += each * (here + 1 - begin)
+        parts[there] += each * (end - there)
+        rises[here + 1] += each
+        rises[there] -= each
+    return [part + whole for part, whole in zip(parts, accumulate(rises), strict=True)][:columns]
+
+
 def _span(group: Group) -> tuple[int, int]:
-    """When the first operation began, and nanoseconds until the last one did."""
+    """When the first operation began, and nanoseconds until the last one was over."""
     first = min(group.began)
-    return first, max(1, max(group.began) - first)
+    over = max(began + took for began, took in zip(group.began, group.took, strict=True))
+    return first, max(LEAST_NS, over - first)
 
 
 def _times(first: int, span: int, width: int) -> Line:
     """The axis at the bottom."""
     begins = clock(first, digits=3)
-    ends = clock(first + span, digits=3) if span > 1 else ""
+    ends = clock(first + span, digits=3)
     room = max(0, width - LABEL - 1 - len(begins) - len(ends))
     return [(" " * (LABEL + 1) + begins + " " * room + ends, "dim")]
 

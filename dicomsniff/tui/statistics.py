@@ -40,9 +40,9 @@ def statistics_columns() -> list[Column]:
 
 
 class Group:
-    """The operations of one pair of AE titles and one service: four numbers for each."""
+    """The operations of one pair of AE titles and one service: five numbers for each."""
 
-    __slots__ = ("began", "busy", "failed", "failures", "first", "octets", "times")
+    __slots__ = ("began", "busy", "failed", "failures", "first", "octets", "times", "took")
 
     def __init__(self, first: tuple[Association, int | None]) -> None:
         self.first = first
@@ -51,6 +51,8 @@ class Group:
         """When each was asked for."""
         self.times = array("q")
         """Nanoseconds until its first response, -1 where none came."""
+        self.took = array("q")
+        """Nanoseconds until its last response, 0 where none came."""
         self.octets = array("q")
         """Bytes of its messages."""
         self.failed = bytearray()
@@ -69,17 +71,20 @@ class Group:
         first = operation.first_response
         self.began.append(asked.began)
         self.times.append(-1 if first is None else first)
+        took = operation.duration or 0
+        self.took.append(took)
         self.octets.append(octets)
         wrong = failed(operation)
         self.failed.append(wrong)
         self.failures += wrong
-        self.busy += operation.duration or 0
+        self.busy += took
 
     def merged(self, other: Group) -> Group:
         """This one and another."""
         both = Group(self.first)
         both.began = self.began + other.began
         both.times = self.times + other.times
+        both.took = self.took + other.took
         both.octets = self.octets + other.octets
         both.failed = self.failed + other.failed
         both.failures = self.failures + other.failures

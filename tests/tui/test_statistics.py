@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 import dicomsniff
 from dicomsniff.model import Association, Operation
-from dicomsniff.tui.plots import DOTS, Plots, response_times, throughput
+from dicomsniff.tui.plots import DOTS, Plots, _spread, response_times, throughput
 from dicomsniff.tui.statistics import Group, Statistics, quantile, sparkline
 from dicomsniff.tui.table import VirtualTable
-from dicomsniff.tui.text import join
+from dicomsniff.tui.text import join, size
 from tests.support import capture
 from tests.tui import fake
 from tests.tui.screen import opened, text_of
@@ -116,6 +118,29 @@ def test_bytes_a_second() -> None:
     assert any(letter in text for text in texts for letter in "▁▂▃▄▅▆▇█")
 
 
+def per_second(group: Group) -> str:
+    return join(tuple(throughput(group, 70, 10)[1])).split("┤")[0].strip()
+
+
+def test_bytes_count_for_as_long_as_they_took() -> None:
+    """One operation is no peak of an instant, and its rate is the one in the table."""
+    one = group_of(echoes([1000 * MS]))
+    total = sum(one.octets)
+    assert per_second(one) == f"{size(total)}/s"
+    bars = [join(tuple(line)).split("┤")[1] for line in throughput(one, 70, 10)[1:-1]]
+    assert all(set(bar) == {"█"} for bar in bars), "evenly"
+    # Two at once, of which one takes a quarter of the time.
+    both = group_of(echoes([1000 * MS, 250 * MS]))
+    both.began[1] = both.began[0]
+    spread = _spread(both, both.began[0], 10 * MS, 100)
+    assert sum(spread) == pytest.approx(sum(both.octets))
+    assert spread[0] == pytest.approx(both.octets[0] / 100 + both.octets[1] / 25)
+    assert spread[50] == pytest.approx(both.octets[0] / 100)
+    # What takes no time at all.
+    none = group_of(echoes([0]))
+    assert per_second(none) == f"{size(round(sum(none.octets) * 57 / 0.05))}/s"
+
+
 def test_there_may_be_no_room_and_no_time() -> None:
     one = group_of(echoes([0]))
     for width in range(0, 40, 3):
@@ -125,13 +150,13 @@ def test_there_may_be_no_room_and_no_time() -> None:
 
 
 async def test_plots_stand_below_the_statistics() -> None:
-    for size in ((80, 24), (160, 45)):
-        async with opened("query-study.pcapng", size) as (app, pilot):
+    for room in ((80, 24), (160, 45)):
+        async with opened("query-study.pcapng", room) as (app, pilot):
             await pilot.press("S", "2")
             await pilot.pause()
             screen = text_of(app)
             assert "Response time of each operation" in screen
-            assert ("Bytes a second" in screen) == (size[0] >= 100)
+            assert ("Bytes a second" in screen) == (room[0] >= 100)
             assert not app.pane("detail").display
             plots = app.main.query_one(Plots)
             table = app.main.query_one("#statistics", VirtualTable)
