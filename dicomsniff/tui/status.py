@@ -9,11 +9,14 @@ from rich.cells import cell_len
 from dicomsniff.tui.bars import KeyLine, StatusLine
 from dicomsniff.tui.hexview import HexView
 from dicomsniff.tui.ladder import Ladder
-from dicomsniff.tui.text import Cell, join, safe
+from dicomsniff.tui.text import Cell, fit, join, safe
 from dicomsniff.tui.timeline import TIME_MODES
 
 if TYPE_CHECKING:
     from dicomsniff.tui.app import DicomsniffApp
+
+TITLE_LEAST = 16
+"""Columns that the name of what is shown keeps, whatever else has to be said."""
 
 
 class Status:
@@ -64,8 +67,13 @@ class Status:
             right += f"  {share:.0%}" if share is not None else f"  {loader.frames:,} frames …"
         elif loader.pipeline is not None and loader.pipeline.info.truncated:
             right += "  ▲ truncated"
+        room = app.main.size.width - 1
+        # The names of many files are long, and what stands behind them matters more.
+        over = cell_len(join(left)) + cell_len(right) + 2 - room
+        if over > 0:
+            text, role = left[1]
+            left[1] = fit(text, max(min(cell_len(text), TITLE_LEAST), cell_len(text) - over)), role
         if app.word:  # an answer is read now, what else stands there can be read later
-            room = app.main.size.width - 1
             if cell_len(join(left)) + cell_len(right) + 2 > room:
                 right = ""
             if cell_len(join(left)) > room:

@@ -301,6 +301,20 @@ async def test_progress_in_percent() -> None:
         assert "42%" in text_of(app).splitlines()[0]
 
 
+async def test_the_names_of_many_files_leave_room_for_the_rest() -> None:
+    async with opened("echo.pcapng", (80, 24)) as (app, pilot):
+        app.title_text = ", ".join(f"shift-{number}.pcapng" for number in range(40))
+        await pilot.press("h")
+        await pilot.pause()
+        app._unsay()
+        await pilot.pause()
+        top = text_of(app).splitlines()[0]
+        assert "shift-0.pc" not in top, "masked, as a name may be somebody's"
+        assert "people masked" in top
+        assert "…" in top
+        assert "2 associations" in top
+
+
 async def test_live_follows_until_the_cursor_moves() -> None:
     frames = list(open_capture(str(capture("worklist.pcapng")), reader="scapy"))
     async with opened(lambda: fake.Slow(frames, 0.03), wait=False, live=True) as (app, pilot):
