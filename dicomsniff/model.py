@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -108,6 +108,12 @@ class Decrypted(Frame):
     revealed: tuple[Revealed, ...] = ()
 
 
+UNREACHABLE: Final = 256
+"""In the place of a segment's flags: no segment, but an ICMP message which says that one could not
+be delivered. Key and sequence number are those of that one, the payload is the address of who says
+so, the window the ICMP code."""
+
+
 class Segment(NamedTuple):
     """One TCP segment, taken out of a frame."""
 
@@ -119,7 +125,7 @@ class Segment(NamedTuple):
     seq: int
     ack: int
     flags: int
-    """FIN 1, SYN 2, RST 4, PSH 8, ACK 16."""
+    """FIN 1, SYN 2, RST 4, PSH 8, ACK 16; or :data:`UNREACHABLE`."""
     payload: bytes
     length: int
     """Bytes of payload on the wire; more than ``len(payload)`` where a snap length cut it."""
@@ -217,10 +223,23 @@ class Endpoint(NamedTuple):
     port: int
 
 
-Answer = Literal["reset", "silence", "tls", "tls-alert", "tls-plain", "tls-dicom", "tls-closed"]
+class Unreachable(NamedTuple):
+    """Why the first segment of a connection could not be delivered, and who says so."""
+
+    by: str
+    """Address."""
+    code: int
+    """Of the ICMP message: RFC 792 and RFC 1812 5.2.7.1 where the address is IPv4 (destination
+    unreachable, type 3), RFC 4443 3.1 where it is IPv6 (type 1)."""
+
+
+Answer = Literal[
+    "reset", "silence", "unreachable", "tls", "tls-alert", "tls-plain", "tls-dicom", "tls-closed"
+]
 """What became of a connection on which no DICOM was spoken.
 
-``reset``: the SYN was answered by RST. ``silence``: it was not answered. The others began with a
+``reset``: the SYN was answered by RST. ``silence``: it was not answered. ``unreachable``: an ICMP
+message said that it could not be delivered. The others began with a
 TLS ClientHello: ``tls`` was answered in TLS, ``tls-alert`` by a TLS alert, ``tls-plain`` by bytes
 that are no TLS, ``tls-dicom`` by an A-ABORT or A-ASSOCIATE-RJ in plain, whatever the port,
 ``tls-closed`` by FIN or RST.
@@ -242,6 +261,8 @@ class Attempt:
     """Connections."""
     frames: list[int] = field(default_factory=list)
     """The first ``FRAMES_KEPT``."""
+    unreachable: Unreachable | None = None
+    """What the first ICMP message said, where that was the answer."""
 
 
 class Certificate(NamedTuple):

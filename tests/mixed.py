@@ -120,6 +120,22 @@ def with_datagrams(frames: Iterable[Frame], random: Random) -> list[Frame]:
     return out
 
 
+def with_rejections(frames: Iterable[Frame], random: Random) -> list[Frame]:
+    """One in two SYNs to a host that is scanned cannot be delivered, and ICMP says so, as it does
+    of some other segments."""
+    out = []
+    for frame in frames:
+        out.append(frame)
+        ip = frame.data[14:]
+        if ip[9] == 6 and random.random() < (0.5 if ip[33] & 0x12 == SYN else 0.02):
+            router = bytes((10, 7, 7, random.randrange(4)))
+            message = bytes((3, random.choice((1, 3, 10, 13)), 0, 0, 0, 0, 0, 0)) + ip[:28]
+            head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(message), 1, 0, 64, 1, 0)
+            data = bytes(12) + b"\x08\0" + head + router + ip[12:16] + message
+            out.append(frame._replace(time=frame.time + 1000, data=data, length=len(data)))
+    return out
+
+
 def _wild_clock(frames: list[Frame], random: Random) -> Iterator[Frame]:
     for at, frame in enumerate(frames):
         back = 3_600 * _SECOND if at > len(frames) // 2 else 0
@@ -156,6 +172,9 @@ def captures(random: Random, copies: int = 1) -> Iterator[tuple[str, list[Frame]
         "tagged": lambda: tagged(framed(with_scans), 0.5, random),
         "cooked": lambda: framed(packets, LINUX_SLL),
         "datagrams": lambda: with_datagrams(framed(with_scans), random),
+        "rejected": lambda: copied(
+            with_rejections(framed(with_scans), random), 0.2, random, most=20
+        ),
         "clocks": lambda: list(_wild_clock(framed(with_scans), random)),
         "slow": lambda: _slower(framed(with_scans), 30),
         "days": lambda: _slower(framed(lost(0.05)), 6_000),

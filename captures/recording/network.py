@@ -148,6 +148,24 @@ def syn_unanswered(stage: Stage) -> None:
 
 
 @scenario(
+    "port-rejected",
+    "a firewall on the called machine that rejects the connection request, as firewalld does",
+    requestor="echoscu",
+    acceptor="nobody",
+    tools=("ip", "nft", "nsenter", "unshare"),
+)
+def port_rejected(stage: Stage) -> None:
+    enter = second_namespace(stage)
+    firewall(enter, f"tcp dport {PORT} reject with icmp type host-prohibited")
+    with stage.recording("veth-scu", also="icmp"):
+        stage.run(
+            *("echoscu", "-v", "-to", "4", "-aet", "FLC1270", "-aec", "STORAGE"),
+            *(VETH_THERE, str(PORT)),
+            fails=True,
+        )
+
+
+@scenario(
     "retransmissions",
     "a network that loses one segment of twelve: TCP mends it, and takes its time",
     requestor="storescu",

@@ -246,11 +246,14 @@ class Stage:
         self.cleanup.callback(server.shutdown)
 
     @contextlib.contextmanager
-    def recording(self, interface: str = "lo") -> Iterator[None]:
-        """Record what happens inside, on ``interface``, into the scenario's pcapng file."""
+    def recording(self, interface: str = "lo", *, also: str = "") -> Iterator[None]:
+        """Record what happens inside, on ``interface``, into the scenario's pcapng file; ``also``:
+        what besides TCP, as a capture filter."""
         target = self.output / f"{self.scene.name}.pcapng"
         fresh = self.folder / "recorded.pcapng"
         expression = "tcp and (" + " or ".join(f"port {p}" for p in self.scene.ports) + ")"
+        if also:
+            expression = f"({expression}) or {also}"
         with open(self.folder / "dumpcap.log", "wb") as log:
             dumpcap = subprocess.Popen(
                 ["dumpcap", "-q", "-i", interface, "-s", "0", "-f", expression, "-w", str(fresh)],

@@ -32,6 +32,7 @@ from dicomsniff.model import (
     Skim,
     Source,
     Stretch,
+    Unreachable,
     stretches,
 )
 from dicomsniff.tcp.connection import Connection, Receiver, peer_key
@@ -283,9 +284,15 @@ class Pipeline:
         self._attempt(*endpoints(key), "reset", (frame,), time, time)
 
     def _connection_unanswered(
-        self, key: bytes, frames: tuple[int, ...], first: int, last: int
+        self,
+        key: bytes,
+        frames: tuple[int, ...],
+        first: int,
+        last: int,
+        said: Unreachable | None,
     ) -> None:
-        self._attempt(*endpoints(key), "silence", frames, first, last)
+        answer: Answer = "silence" if said is None else "unreachable"
+        self._attempt(*endpoints(key), answer, frames, first, last, said)
 
     def _attempt(
         self,
@@ -295,6 +302,7 @@ class Pipeline:
         frames: Iterable[int],
         first: int,
         last: int,
+        said: Unreachable | None = None,
     ) -> None:
         """A connection without DICOM. Which of them matter is known when the capture ends."""
         key = (client.address, server, answer)
@@ -302,7 +310,8 @@ class Pipeline:
         if attempt is None:
             if len(self._attempts) >= ATTEMPTS_KEPT:
                 return
-            attempt = self._attempts[key] = Attempt(client.address, server, answer, first, last)
+            attempt = Attempt(client.address, server, answer, first, last, unreachable=said)
+            self._attempts[key] = attempt
         attempt.times += 1
         attempt.last = max(attempt.last, last)
         attempt.frames.extend(frames)

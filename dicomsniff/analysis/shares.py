@@ -24,7 +24,16 @@ from typing import Any, Final
 from dicomsniff.analysis.crew import SLOT, Crew, Lost
 from dicomsniff.analysis.pipeline import ATTEMPTS_KEPT, DICOM_PORTS, Pipeline
 from dicomsniff.dicom.conversation import Hears
-from dicomsniff.model import Answer, Association, Decrypted, Endpoint, Entry, Frame, Stretch
+from dicomsniff.model import (
+    Answer,
+    Association,
+    Decrypted,
+    Endpoint,
+    Entry,
+    Frame,
+    Stretch,
+    Unreachable,
+)
 from dicomsniff.sources import SourceError
 from dicomsniff.tcp.connection import Connection
 from dicomsniff.tcp.duplicates import Duplicates
@@ -124,8 +133,10 @@ class Share(Pipeline):
         frames: Iterable[int],
         first: int,
         last: int,
+        said: Unreachable | None = None,
     ) -> None:
-        self._add((ATTEMPT, tuple(client), tuple(server), answer, list(frames), first, last))
+        told = None if said is None else tuple(said)
+        self._add((ATTEMPT, tuple(client), tuple(server), answer, list(frames), first, last, told))
 
     def _begin_tls(
         self,
@@ -296,8 +307,9 @@ class Shared(Pipeline):
 
     def _heard(self, kind: int, *what: Any) -> None:
         if kind == ATTEMPT:
-            client, server, answer, frames, first, last = what
-            self._attempt(Endpoint(*client), Endpoint(*server), answer, frames, first, last)
+            client, server, answer, frames, first, last, told = what
+            said = None if told is None else Unreachable(*told)
+            self._attempt(Endpoint(*client), Endpoint(*server), answer, frames, first, last, said)
         elif kind == ACCEPTOR:
             if len(self._acceptors) < ATTEMPTS_KEPT:
                 self._acceptors.add((what[0], what[1]))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dicomsniff.model import Association, Endpoint, Entry, Frame, Segment, Source
+from dicomsniff.model import UNREACHABLE, Association, Endpoint, Entry, Frame, Segment, Source
 from dicomsniff.output import OutputError
 from dicomsniff.sources.live import Link
 from dicomsniff.sources.writer import PcapngWriter
@@ -166,7 +166,7 @@ class _Copier:
             if frame.number > self._last and frame.time > self._until:
                 return
             segment = dissector.segment(frame)
-            if segment is None:
+            if segment is None or segment.flags == UNREACHABLE:
                 self._pieces.append(frame)
                 continue
             pair = frozenset(endpoints(segment.key))

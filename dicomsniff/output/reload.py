@@ -42,6 +42,7 @@ from dicomsniff.model import (
     TlsAlert,
     Transport,
     UnknownPDU,
+    Unreachable,
     UserInformation,
 )
 from dicomsniff.output import encode, schema
@@ -287,6 +288,9 @@ def _attempt(told: schema.Attempt) -> Attempt:
         time_of(told["last"]),
         told["times"],
         told["frames"],
+        Unreachable(told["unreachable_by"], told.get("unreachable_code", 0))
+        if "unreachable_by" in told
+        else None,
     )
 
 

@@ -88,13 +88,15 @@ class Attempt(TypedDict):
     port: Annotated[int, _rule(minimum=0, maximum=65535)]
     answer: Annotated[
         str,
-        "reset, silence; behind a TLS ClientHello: tls, tls-alert, tls-plain, tls-dicom, "
-        "tls-closed",
+        "reset, silence, unreachable; behind a TLS ClientHello: tls, tls-alert, tls-plain, "
+        "tls-dicom, tls-closed",
     ]
     first: Time
     last: Time
     times: Annotated[Count, "connections"]
     frames: list[Count]
+    unreachable_by: NotRequired[Annotated[str, "address of who said so (ICMP)"]]
+    unreachable_code: NotRequired[Annotated[Count, "ICMP code of destination unreachable"]]
 
 
 class Capture(TypedDict):

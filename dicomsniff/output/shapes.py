@@ -141,7 +141,7 @@ class Shaper(Negotiation):
 
     def attempt(self, attempt: Attempt) -> schema.Attempt:
         """Connections on which no DICOM was spoken."""
-        return {
+        shape: schema.Attempt = {
             "client": self.redactor.address(attempt.client),
             "server": self.redactor.address(attempt.server.address),
             "port": attempt.server.port,
@@ -151,6 +151,10 @@ class Shaper(Negotiation):
             "times": attempt.times,
             "frames": list(attempt.frames),
         }
+        if attempt.unreachable is not None:
+            shape["unreachable_by"] = self.redactor.address(attempt.unreachable.by)
+            shape["unreachable_code"] = attempt.unreachable.code
+        return shape
 
     def tls(self, tls: Tls) -> schema.Tls:
         """A TLS connection. Names of hosts are masked as their addresses are."""

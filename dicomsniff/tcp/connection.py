@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from dicomsniff.model import Transport
+from dicomsniff.model import Transport, Unreachable
 from dicomsniff.tcp.stream import Stream
 from dicomsniff.tcp.timing import SILENCE_NS, Clock
 
@@ -60,6 +60,7 @@ class Connection:
         "reset",
         "settled",
         "streams",
+        "unreachable",
         "waiting",
         "wanted",
     )
@@ -89,6 +90,8 @@ class Connection:
         """True where the receiver had recognised what was said before it wanted no more."""
         self.kept: object = None
         """For whoever keeps packets: what became of this connection's."""
+        self.unreachable: tuple[Unreachable, int] | None = None
+        """Why the SYN could not be delivered, and the frame that says so."""
         self.reset: tuple[int, int, int] | None = None
         """Side, frame and time of the first RST."""
         self.ended = False

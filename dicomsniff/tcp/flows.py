@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dicomsniff.model import Segment
+from dicomsniff.model import UNREACHABLE, Segment, Unreachable
 from dicomsniff.tcp.connection import Connection, Receiver, peer_key, recognised
+from dicomsniff.tcp.frames import address
 from dicomsniff.tcp.stream import HALF, MASK, NOTHING, WINDOW_LIMIT, Piece, Stream, distance
 from dicomsniff.tcp.timing import DISORDER_NS
 
@@ -85,6 +86,10 @@ HELD_SHARE = 64 * 1024
 """Bytes that a connection may hold back in any case: a usual receive window."""
 
 
+Unanswered = Callable[[bytes, tuple[int, ...], int, int, Unreachable | None], None]
+"""Hears of a connection that was not answered: key of the SYN, first frames, times of the first
+and last, and what an ICMP message said, where there was one."""
+
 TIME, CLOSED = 1, 2
 """What a segment makes due: connections that ended or were silent are looked for; what was
 remembered of closed connections is forgotten."""
@@ -137,11 +142,11 @@ class Tracker(Passing):
         self,
         accept: Callable[[Connection], Receiver | None],
         refused: Callable[[bytes, int, int], None] | None = None,
-        unanswered: Callable[[bytes, tuple[int, ...], int, int], None] | None = None,
+        unanswered: Unanswered | None = None,
     ) -> None:
         """``accept`` makes the receiver when a connection carries its first byte (None: not
         wanted). ``refused`` hears of connections answered by RST: key of the SYN, frame, time;
-        ``unanswered`` of those not answered: key, first frames, times of the first and last."""
+        ``unanswered`` of those not answered."""
         super().__init__()
         self._accept = accept
         self._refused = refused
@@ -175,6 +180,9 @@ class Tracker(Passing):
         if flags & 7 or time > self.next_sweep or time < self.set_back:
             self.passed(frame, time, flags)
         stream = self.streams.get(key)
+        if flags == UNREACHABLE:
+            self._not_delivered(stream, segment)
+            return
         if stream is None:
             stream = self._open(key, seq, flags, length)
             if stream is not None:
@@ -289,6 +297,21 @@ class Tracker(Passing):
         self._not_closed(key)
         self._not_closed(other)
         return first
+
+    def _not_delivered(self, stream: Stream | None, segment: Segment) -> None:
+        """An ICMP message says that a segment could not be delivered. That matters of a SYN; what
+        is said later is sent again, and whether it came is seen by what is answered."""
+        if stream is None:
+            return
+        connection = stream.connection
+        if (
+            connection.half_open
+            and connection.unreachable is None
+            and stream.syn
+            and stream.syn_seq == segment.seq
+        ):
+            said = Unreachable(address(segment.payload), segment.window)
+            connection.unreachable = said, segment.frame
 
     def _not_closed(self, key: bytes) -> None:
         self._closed.pop(key, None)
@@ -711,7 +734,11 @@ class Tracker(Passing):
             and connection.reset is None
         ):
             key = connection.streams[0].key
-            self._unanswered(key, timing.syn_frames, timing.syn_time, connection.last)
+            frames, said = timing.syn_frames, None
+            if connection.unreachable is not None:
+                said, frame = connection.unreachable
+                frames = *frames, frame
+            self._unanswered(key, frames, timing.syn_time, connection.last, said)
 
     def _sweep(self, time: int) -> None:
         # What is due later than anything can be was closed before the clock was set back.

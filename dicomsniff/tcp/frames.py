@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from dicomsniff.model import Endpoint, Frame, Segment
+from dicomsniff.model import UNREACHABLE, Endpoint, Frame, Segment
 from dicomsniff.tcp.encapsulation import (
     ETHERNET_FRAME,
     IP_PACKET,
@@ -64,14 +64,24 @@ _SERVICE_HEADER: Final = 0x894F
 _ETHERTYPE_MINIMUM: Final = 0x0600
 """Below this the field is the length of an IEEE 802.3 frame."""
 
+_ICMP: Final = 1
 _IP_IN_IP: Final = 4
 _TCP: Final = 6
 _UDP: Final = 17
 _IPV6_IN_IP: Final = 41
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
+_ICMPV6: Final = 58
 _GRE: Final = 47
 _MPLS_IN_IP: Final = 137
+
+_UNREACHABLE_4: Final = 3
+_UNREACHABLE_6: Final = 1
+"""ICMP types."""
+_TOO_LONG: Final = 4
+"""ICMP code of a packet that needs fragments: its sender mends that by itself."""
+_MASK: Final = 0xFFFFFFFF
+
 _EXTENSIONS: Final = frozenset((0, 43, 60, 135, 139, 140))
 """Hop-by-hop options, routing, destination options, mobility, HIP, shim6 (RFC 7045)."""
 
@@ -122,7 +132,8 @@ class Dissector:
         return told
 
     def segment(self, frame: Frame) -> Segment | None:
-        """The TCP segment that ``frame`` holds, or completes; None where there is none."""
+        """The TCP segment that ``frame`` holds, or completes, or an ICMP message about one; None
+        where there is none."""
         number, time, link_type, data, wire = frame
         if link_type == ETHERNET and len(data) >= 54:
             kind, version, total, fragment, protocol, key, seq, ack, offset, flags, window = (
@@ -315,6 +326,8 @@ class Dissector:
             return self._carried(frame, gre(data, at), data, end, depth)
         elif protocol == _MPLS_IN_IP:
             return self._carried(frame, mpls(data, at), data, end, depth)
+        elif protocol == (_ICMP if len(addresses) == 8 else _ICMPV6):
+            return _unreachable(frame, addresses, data, at)
         return None
 
     def _carried(
@@ -370,14 +383,49 @@ def _tcp(frame: Frame, addresses: bytes, data: bytes, at: int, end: int) -> Segm
     )
 
 
+def _unreachable(frame: Frame, addresses: bytes, data: bytes, at: int) -> Segment | None:
+    """What an ICMP message at ``at`` says of a TCP segment; see :data:`UNREACHABLE`.
+
+    It holds the head of the packet that could not be delivered, eight bytes of TCP at least (RFC
+    792, RFC 4443 3.1).
+    """
+    size = len(addresses) // 2
+    inside = at + 8
+    if size == 4:
+        if len(data) < inside + 20 or data[at] != _UNREACHABLE_4 or data[inside] >> 4 != 4:
+            return None
+        if data[at + 1] == _TOO_LONG or data[inside + 9] != _TCP:
+            return None
+        if _UINT16(data, inside + 6)[0] & 0x1FFF:
+            return None  # not the first fragment
+        ends = data[inside + 12 : inside + 20]
+        inside += max(20, (data[inside] & 15) * 4)
+    else:
+        if len(data) < inside + 40 or data[at] != _UNREACHABLE_6 or data[inside] >> 4 != 6:
+            return None
+        if data[inside + 6] != _TCP:
+            return None
+        ends = data[inside + 8 : inside + 40]
+        inside += 40
+    head = data[inside : inside + 8]
+    if len(head) < 8:
+        return None
+    seq = int.from_bytes(head[4:], "big")
+    # No acknowledgement that the segment itself may have had: it is not a copy of that.
+    said = addresses[:size]
+    return Segment(
+        frame.number, frame.time, ends + head[:4], seq, _MASK, UNREACHABLE, said, 0, data[at + 1]
+    )
+
+
 @lru_cache(maxsize=4096)
 def endpoints(key: bytes) -> tuple[Endpoint, Endpoint]:
     """Source and destination of a ``Segment.key``; IPv6 addresses in their short form."""
     size = 4 if len(key) == 12 else 16
     source, destination = _ports(key, 2 * size)
     return (
-        Endpoint(_address(key[:size]), source),
-        Endpoint(_address(key[size : 2 * size]), destination),
+        Endpoint(address(key[:size]), source),
+        Endpoint(address(key[size : 2 * size]), destination),
     )
 
 
@@ -385,5 +433,6 @@ _ports: Final = Struct("!HH").unpack_from
 
 
 @lru_cache(maxsize=4096)
-def _address(data: bytes) -> str:
+def address(data: bytes) -> str:
+    """An IP address as text; IPv6 in its short form."""
     return str(IPv4Address(data) if len(data) == 4 else IPv6Address(data))

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from dicomsniff.tcp.connection import Connection, Receiver
-from dicomsniff.tcp.flows import Tracker
+from dicomsniff.tcp.flows import Tracker, Unanswered
 from dicomsniff.tcp.frames import LEAST_IPV4, LEAST_IPV6, TCP_IPV4, TCP_IPV6
 from dicomsniff.tcp.stream import HALF, MASK, Stream
 
@@ -98,7 +98,7 @@ class Skimmer(Tracker):
         info: CaptureInfo,
         accept: Callable[[Connection], Receiver | None],
         refused: Callable[[bytes, int, int], None] | None = None,
-        unanswered: Callable[[bytes, tuple[int, ...], int, int], None] | None = None,
+        unanswered: Unanswered | None = None,
     ) -> None:
         """``info`` counts packets; the others are a tracker's."""
         super().__init__(accept, refused, unanswered)

@@ -22,7 +22,7 @@ from zlib import crc32
 from dicomsniff.model import Frame, Segment, Stretch
 from dicomsniff.tcp.connection import Connection, Receiver, peer_key
 from dicomsniff.tcp.duplicates import BYTES_KEPT, FRAMES_KEPT, Duplicates
-from dicomsniff.tcp.flows import CLOSED, TIME, Passing, Tracker
+from dicomsniff.tcp.flows import CLOSED, TIME, Passing, Tracker, Unanswered
 from dicomsniff.tcp.frames import ETHERNET, TCP_IPV4, TCP_IPV6, Dissector
 from dicomsniff.tcp.stream import Stream
 
@@ -178,7 +178,7 @@ class PartTracker(Tracker):
         self,
         accept: Callable[[Connection], Receiver | None],
         refused: Callable[[bytes, int, int], None],
-        unanswered: Callable[[bytes, tuple[int, ...], int, int], None],
+        unanswered: Unanswered,
     ) -> None:
         super().__init__(accept, refused, unanswered)
         self.frame: Callable[[], int] = lambda: 0

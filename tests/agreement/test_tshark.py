@@ -53,7 +53,13 @@ DIFFERENCES: dict[str, dict[tuple[str, str], int]] = {
 }
 """What tshark does not tell and we do: of a capture, kinds and why, and how many."""
 
-SILENT = {"tls.pcapng", "tls-refused.pcapng", "port-closed.pcapng", "HL7-ADT.pcap"}
+SILENT = {
+    "tls.pcapng",
+    "tls-refused.pcapng",
+    "port-closed.pcapng",
+    "port-rejected.pcapng",
+    "HL7-ADT.pcap",
+}
 """Captures that hold no DICOM anybody could read without keys."""
 
 PATHS = sorted(CAPTURES.glob("*.pcapng")) + sorted(PUBLIC_CAPTURES.rglob("*.pcap"))

@@ -11,7 +11,7 @@ import pytest
 from dicomsniff.analysis import shares
 from dicomsniff.analysis.crew import Crew
 from dicomsniff.analysis.shares import BeginAnew, Shared
-from dicomsniff.model import Decrypted, Frame
+from dicomsniff.model import CaptureInfo, Decrypted, Frame
 from dicomsniff.tcp.split import Splitter
 from tests import mixed
 from tests.local import Local, Rows, alone, shared, stretches, told
@@ -31,6 +31,11 @@ def test_the_same(captures: dict[str, list[Frame]], name: str) -> None:
     assert len(cast(list[str], whole["rows"])) > 500
     for count, at_once in ((2, 37), (3, 1000), (7, 400)):
         assert shared(frames, count, at_once) == whole
+
+
+def test_what_icmp_says_comes_from_all_shares(captures: dict[str, list[Frame]]) -> None:
+    info = cast(CaptureInfo, alone(captures["rejected"])["info"])
+    assert any(each.answer == "unreachable" and each.unreachable for each in info.attempts)
 
 
 def test_copies_are_found(captures: dict[str, list[Frame]]) -> None:

@@ -37,7 +37,9 @@ from tests.output import build
 from tests.support import CAPTURES, capture, require
 
 NAMES = sorted(
-    path.stem for path in CAPTURES.glob("*.pcapng") if path.stem not in ("tls", "port-closed")
+    path.stem
+    for path in CAPTURES.glob("*.pcapng")
+    if path.stem not in ("tls", "port-closed", "port-rejected")
 )
 FILTERS = [
     *(text for text, _ in EXAMPLES),

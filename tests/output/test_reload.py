@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicomsniff.dicom import dataset, pdu
-from dicomsniff.model import Association, Attempt, CaptureInfo, Endpoint
+from dicomsniff.model import Association, Attempt, CaptureInfo, Endpoint, Unreachable
 from dicomsniff.output import reload, schema
 from dicomsniff.output.checked import check
 from dicomsniff.output.dump import dump
@@ -118,6 +118,8 @@ def test_operations_findings_and_figures_come_back() -> None:
     info = CaptureInfo("ct.pcapng", "scapy", 9, 99, 1, 2, 3, True, [attempt])
     loaded = read(io.BytesIO(written(full(), info=info)))
     assert loaded.info == info
+    attempt.answer, attempt.unreachable = "unreachable", Unreachable("192.0.2.9", 13)
+    assert read(io.BytesIO(written(full(), info=info))).info == info
     (association,) = loaded.associations
     (operation,) = association.operations
     assert operation.request is association.timeline[0]

@@ -42,6 +42,7 @@ from dicomsniff.model import (
     RejectPDU,
     SubOperations,
     Transport,
+    Unreachable,
 )
 from dicomsniff.output import OutputError, lines, schema, spool
 from dicomsniff.output.findings import Report
@@ -252,6 +253,13 @@ def test_every_field_of_an_association() -> None:
             }
         ],
     }
+    assert "10.0.0" not in written(full(), info=info, mask_addresses=True).decode()
+    attempt.answer, attempt.unreachable = "unreachable", Unreachable("10.0.0.9", 13)
+    told = json.loads(written(full(), info=info))
+    WHOLE.validate(told)
+    (shape,) = told["capture"]["attempts"]
+    assert shape["answer"] == "unreachable"
+    assert (shape["unreachable_by"], shape["unreachable_code"]) == ("10.0.0.9", 13)
     assert "10.0.0" not in written(full(), info=info, mask_addresses=True).decode()
     (association,) = whole["associations"]
     assert association["started"] == "2026-01-05T08:15:00.123456789Z"

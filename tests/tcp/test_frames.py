@@ -16,6 +16,8 @@ from scapy.contrib.mpls import MPLS
 from scapy.layers.dot11 import Dot11, RadioTap
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP, fragment
 from scapy.layers.inet6 import (
+    ICMPv6DestUnreach,
+    ICMPv6EchoRequest,
     IPv6,
     IPv6ExtHdrDestOpt,
     IPv6ExtHdrFragment,
@@ -41,7 +43,7 @@ from scapy.layers.ppp import PPP, PPPoE
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
-from dicomsniff.model import Endpoint, Frame, Segment
+from dicomsniff.model import UNREACHABLE, Endpoint, Frame, Segment
 from dicomsniff.sources import open_capture
 from dicomsniff.tcp import fragments
 from dicomsniff.tcp.frames import DEPTH_LIMIT, Dissector, endpoints
@@ -83,7 +85,7 @@ def test_recorded_frames_hold_what_tshark_says(path: Path) -> None:
     fields = ["frame.number", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw"]
     fields += ["tcp.flags", "tcp.len", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.payload"]
     told = subprocess.run(
-        [require("tshark"), "-n", "-r", path, "-Y", "tcp", "-T", "fields"]
+        [require("tshark"), "-n", "-r", path, "-Y", "tcp and not icmp", "-T", "fields"]
         + [word for field in fields for word in ("-e", field)],
         capture_output=True,
         check=True,
@@ -105,7 +107,9 @@ def test_recorded_frames_hold_what_tshark_says(path: Path) -> None:
     got = []
     for each in open_capture(str(path), reader="scapy"):
         segment = dissector.segment(each)
-        if segment is not None:
+        if segment is not None and segment.flags == UNREACHABLE:
+            assert path.name == "port-rejected.pcapng"
+        elif segment is not None:
             source, destination = endpoints(segment.key)
             got.append(
                 (
@@ -458,3 +462,61 @@ def test_endpoints() -> None:
     )
     key = bytes(15) + b"\1" + b"\xfe\x80" + bytes(13) + b"\2" + b"\0\x68\0\x69"
     assert endpoints(key) == (Endpoint("::1", 104), Endpoint("fe80::2", 105))
+
+
+# ---------------------------------------------------------------------------- what ICMP says
+
+
+SYN_4 = IP(src="192.0.2.1", dst="192.0.2.2") / TCP(sport=50123, dport=104, seq=77, flags="S")
+SYN_6 = IPv6(src="2001:db8::1", dst="2001:db8::2") / TCP(sport=50123, dport=104, seq=77, flags="S")
+BACK_4 = IP(src="198.51.100.9", dst="192.0.2.1")
+BACK_6 = IPv6(src="2001:db8::9", dst="2001:db8::1")
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        BACK_4 / ICMP(type=3, code=13) / SYN_4,
+        BACK_4 / ICMP(type=3, code=13) / Raw(bytes(SYN_4)[:28]),  # as much as RFC 792 asks for
+        BACK_4
+        / ICMP(type=3, code=13)
+        / IP(
+            bytes(IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_NOP()] * 4) / SYN_4[TCP])
+        ),
+    ],
+)
+def test_what_icmp_says_of_a_segment(packet: Packet) -> None:
+    for framed in (ETHER / packet, ETHER / Dot1Q(vlan=7) / packet, ETHER / OUTER / GRE() / packet):
+        said = Dissector().segment(frame(framed))
+        assert said is not None
+        assert endpoints(said.key) == (Endpoint("192.0.2.1", 50123), Endpoint("192.0.2.2", 104))
+        assert (said.flags, said.seq, said.window, said.length) == (UNREACHABLE, 77, 13, 0)
+        assert said.payload == bytes((198, 51, 100, 9))
+
+
+def test_what_icmp_for_ipv6_says_of_a_segment() -> None:
+    said = Dissector().segment(frame(ETHER / BACK_6 / ICMPv6DestUnreach(code=1) / SYN_6))
+    assert said is not None
+    source, destination = endpoints(said.key)
+    assert (source.address, destination.address) == ("2001:db8::1", "2001:db8::2")
+    assert (said.flags, said.seq, said.window) == (UNREACHABLE, 77, 1)
+    assert len(said.payload) == 16
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        BACK_4 / ICMP(type=8) / Raw(bytes(SYN_4)),
+        BACK_4 / ICMP(type=11, code=0) / SYN_4,
+        BACK_4 / ICMP(type=3, code=4) / SYN_4,  # too long, which its sender mends
+        BACK_4 / ICMP(type=3, code=3) / IP(src="192.0.2.1", dst="192.0.2.2") / UDP(dport=53),
+        BACK_4 / ICMP(type=3, code=3) / IP(src="192.0.2.1", frag=5, proto=6) / Raw(bytes(40)),
+        BACK_4 / ICMP(type=3, code=3) / Raw(bytes(SYN_4)[:27]),
+        BACK_4 / ICMP(type=3, code=3) / SYN_6,
+        BACK_6 / ICMPv6EchoRequest(data=bytes(SYN_6)),
+        BACK_6 / ICMPv6DestUnreach(code=1) / Raw(bytes(SYN_6)[:47]),
+        BACK_6 / ICMPv6DestUnreach(code=1) / SYN_4,
+    ],
+)
+def test_what_icmp_says_of_anything_else(packet: Packet) -> None:
+    assert Dissector().segment(frame(ETHER / packet)) is None

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from dicomsniff.model import Frame, Segment, Transport
+from dicomsniff.model import Frame, Segment, Transport, Unreachable
 from dicomsniff.tcp.connection import Connection, Receiver
 from dicomsniff.tcp.flows import Tracker
 from dicomsniff.tcp.frames import Dissector
@@ -47,8 +47,11 @@ class Net:
         self.seen.append(connection)
         return Deaf()
 
-    def silent(self, key: bytes, frames: list[int], first: int, last: int) -> None:
+    def silent(
+        self, key: bytes, frames: tuple[int, ...], first: int, last: int, said: Unreachable | None
+    ) -> None:
         assert key == CLIENT
+        assert said is None
         self.unanswered.append((list(frames), first // MS, last // MS))
 
     def __call__(

@@ -29,7 +29,7 @@ from dicomsniff.analysis.findings.words import (
     unanswered,
     who,
 )
-from dicomsniff.model import Association, Attempt, CaptureInfo, Finding, Side
+from dicomsniff.model import Association, Attempt, CaptureInfo, Finding, Side, Unreachable
 
 TLS_PORT = 2762
 """Registered for DICOM over TLS (PS3.15 B.12, IANA dicom-tls)."""
@@ -59,6 +59,14 @@ UNANSWERED = Rule(
     "A TCP connection to a DICOM port was asked for, and no answer came.",
     "PS3.8 9.1.2",
 )
+UNREACHABLE = Rule(
+    "connection-unreachable",
+    "error",
+    "connection",
+    "A TCP connection to a DICOM port was asked for, and an ICMP message said that the request "
+    "could not be delivered: a firewall rejects it, or there is no way.",
+    "RFC 1122 4.2.3.9",
+)
 TLS_ON_PLAIN = Rule(
     "tls-on-plain-port",
     "error",
@@ -81,7 +89,7 @@ INCOMPLETE = Rule(
 )
 
 
-@watch(REFUSED, UNANSWERED, TLS_ON_PLAIN, ENCRYPTED)
+@watch(REFUSED, UNANSWERED, UNREACHABLE, TLS_ON_PLAIN, ENCRYPTED)
 class Attempts:
     """Connections on which no DICOM was spoken."""
 
@@ -117,9 +125,12 @@ def _attempt(attempt: Attempt, info: CaptureInfo) -> Iterator[Finding]:
             f"{attempt.client} asked for a TCP connection {times} ({count(len(frames), 'SYN')} "
             f"shown), and nothing came back within {seconds(waited)}.",
             "Between the two: a firewall that drops, a missing route, a wrong VLAN. On the calling "
-            "side: is the address right? On the called side: is the machine up?",
+            "side: is the address right? On the called side: is the machine up? (That a firewall "
+            "rejects it is seen only where ICMP was captured.)",
             frames=frames,
         )
+    elif attempt.answer == "unreachable" and attempt.unreachable is not None:
+        yield _unreachable(attempt, attempt.unreachable, server, times)
     elif attempt.answer == "tls":
         odd = (
             "" if attempt.server.port == TLS_PORT else f" The port registered for it is {TLS_PORT}."
@@ -149,6 +160,59 @@ def _attempt(attempt: Attempt, info: CaptureInfo) -> Iterator[Finding]:
             f"speaks TLS (registered: {TLS_PORT}), with a certificate that it trusts.",
             frames=frames,
         )
+
+
+_PROHIBITED_4 = {
+    3: "port unreachable",
+    9: "network administratively prohibited",
+    10: "host administratively prohibited",
+    13: "communication administratively prohibited",
+}
+_PROHIBITED_6 = {
+    1: "communication administratively prohibited",
+    4: "port unreachable",
+    5: "source address failed ingress/egress policy",
+    6: "reject route to destination",
+}
+"""ICMP codes of who could deliver and will not. A closed port alone is answered by a reset."""
+
+_NO_WAY_4 = {0: "net unreachable", 1: "host unreachable", 6: "network unknown", 7: "host unknown"}
+_NO_WAY_6 = {0: "no route to destination", 3: "address unreachable"}
+"""Of who cannot."""
+
+
+def _unreachable(attempt: Attempt, said: Unreachable, server: str, times: str) -> Finding:
+    """An ICMP message was the answer to a SYN."""
+    old = ":" not in said.by
+    will_not = (_PROHIBITED_4 if old else _PROHIBITED_6).get(said.code)
+    can_not = (_NO_WAY_4 if old else _NO_WAY_6).get(said.code)
+    what = will_not or can_not or f"code {said.code}"
+    itself = said.by == attempt.server.address
+    if will_not:
+        title = f"A firewall rejects connections to {server}"
+        advice = (
+            f"On {said.by}, the called machine itself: its own firewall rejects this port "
+            "(firewalld and iptables do so with REJECT); open it there for "
+            f"{attempt.client}. If it is open, is the DICOM service on another port?"
+            if itself
+            else f"On {said.by}, a firewall or router on the way: let {attempt.client} through to "
+            f"{server}."
+        )
+    else:
+        title = f"There is no way to {server}"
+        advice = (
+            "On the calling side: is the address right, and the network mask? On the called side: "
+            f"is the machine up, and in this network? On {said.by}, which says so: has it a route "
+            "there?"
+        )
+    return finding(
+        "connection-unreachable",
+        title,
+        f"{attempt.client} asked for a TCP connection {times}, and {said.by} answered by ICMP: "
+        f"destination unreachable, {what}.",
+        advice,
+        frames=attempt.frames,
+    )
 
 
 BUSY = (

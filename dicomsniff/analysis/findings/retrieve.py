@@ -450,6 +450,8 @@ class Retrievals:
                     if attempt.answer == "reset"
                     else "was not answered"
                     if attempt.answer == "silence"
+                    else "was rejected on the way, or had none (ICMP)"
+                    if attempt.answer == "unreachable"
                     else "met TLS, or was met with it"
                 )
                 yield finding(

@@ -101,6 +101,45 @@ def test_half_a_connection_captured_is_not_one_unanswered() -> None:
     assert "connection-unanswered" not in run(wire, until=60).codes()
 
 
+@pytest.mark.parametrize(
+    ("code", "by", "title", "called"),
+    [
+        (10, "192.0.2.2", "A firewall rejects connections to 192.0.2.2 port 11112", "itself"),
+        (3, "192.0.2.2", "A firewall rejects connections to 192.0.2.2 port 11112", "firewalld"),
+        (13, "192.0.2.9", "A firewall rejects connections to 192.0.2.2 port 11112", "on the way"),
+        (1, "192.0.2.9", "There is no way to 192.0.2.2 port 11112", "has it a route"),
+        (77, "192.0.2.9", "There is no way to 192.0.2.2 port 11112", "has it a route"),
+    ],
+)
+def test_a_syn_that_was_not_delivered(code: int, by: str, title: str, called: str) -> None:
+    wire = Wire().segment(0, SYN).icmp(code, by=by).wait(1).segment(0, SYN, seq=1000)
+    ran = run(wire.icmp(code, by=by), until=60)
+    found = ran.only("connection-unreachable")
+    assert ran.codes() == ["connection-unreachable"]
+    assert found.severity == "error"
+    assert found.title == title
+    assert f"{by} answered by ICMP: destination unreachable" in found.detail
+    assert called in found.advice
+    assert found.frames == (1, 2, 3)
+
+
+def test_an_icmp_message_is_believed_of_a_syn_alone() -> None:
+    wire = Wire().segment(0, SYN).icmp(13, by="192.0.2.9", seq=4711)
+    assert run(wire, until=60).codes() == ["connection-unanswered"], "of another one"
+    wire = Wire().associate().icmp(13, by="192.0.2.9").message(0, echo(), number=3)
+    wire.icmp(13, by="192.0.2.9", seq=wire.seq[0] - 20).message(1, echoed(), number=3)
+    assert run(wire.release()).findings == [], "what was said came"
+    wire = Wire().icmp(13, by="192.0.2.9", seq=999).segment(0, SYN)
+    assert run(wire, until=60).codes() == ["connection-unanswered"], "before it"
+
+
+def test_a_real_firewall_that_rejects() -> None:
+    (found,) = findings("port-rejected.pcapng")
+    assert found.code == "connection-unreachable"
+    assert "host administratively prohibited" in found.detail
+    assert found.frames == (1, 2)
+
+
 # ---------------------------------------------------------------------------- TLS
 
 

@@ -59,6 +59,7 @@ EXPECTED: dict[str, dict[str, int]] = {
     "no-context": {"no-common-context": 1},
     "orthanc-query": {"text-lost": 1},
     "port-closed": {"connection-refused": 1},
+    "port-rejected": {"connection-unreachable": 1},
     "print": {"print-warning": 1},
     "print-dcmtk": {"delayed-acknowledgement": 1},
     "query-levels": {"query-level": 2, "query-unique-key-missing": 1, "status-failure": 3},

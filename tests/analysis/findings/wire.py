@@ -171,6 +171,20 @@ class Wire:
             self.seq[side] = (at + len(data) + (flags & 1) + (flags >> 1 & 1)) & 0xFFFFFFFF
         return self
 
+    def icmp(self, code: int, *, by: str, seq: int | None = None) -> Wire:
+        """A message to the client that its segment could not be delivered: the latest SYN, or
+        what began with ``seq``."""
+        at = self.seq[0] - 1 if seq is None else seq
+        head = struct.pack(">HHI", *self.ports, at)
+        inner = struct.pack(">BBHHHBBH", 0x45, 0, 40, 0, 0x4000, 63, 6, 0)
+        inner += self.addresses[0] + self.addresses[1] + head
+        message = struct.pack(">BBHI", 3, code, 0, 0) + inner
+        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(message), 0, 0, 64, 1, 0)
+        ip += IPv4Address(by).packed + self.addresses[0]
+        self.sent.append((self.time, bytes(12) + b"\x08\x00" + ip + message))
+        self.time += 1000
+        return self
+
     def open(self) -> Wire:
         """The handshake."""
         self.segment(0, SYN).wait(TRIP / 1e9)
