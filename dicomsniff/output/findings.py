@@ -11,6 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import dicomsniff
@@ -50,6 +51,22 @@ _NUMBERS = re.compile(r"\d[\d.,]*(?: m?s\b)?")
 """Numbers, and times with their unit."""
 
 
+@lru_cache(maxsize=4096)
+def _wording(text: str) -> str:
+    return _NUMBERS.sub("#", text)
+
+
+def likeness(found: Finding, association: Association | None) -> tuple[object, ...]:
+    """The same for findings of one rule that read the same but for numbers, between the same two
+    devices; the port that a requestor happens to have is nobody's. A thousand associations of one
+    device have the same fault."""
+    devices: tuple[object, ...] = ()
+    if association is not None:
+        one, other = association.requestor, association.acceptor
+        devices = (one.ae_title, one.address, other.ae_title, other.address, other.port)
+    return found.severity, found.code, _wording(found.title), _wording(found.advice), devices
+
+
 class _Held(NamedTuple):
     shape: dict[str, object]
     """As in a transcript."""
@@ -60,7 +77,7 @@ class _Held(NamedTuple):
 
 @dataclass(slots=True)
 class _Alike:
-    """Findings of one rule that read the same but for numbers, between the same two devices."""
+    """Findings that are alike; see :func:`likeness`."""
 
     held: list[_Held] = field(default_factory=list)
     count: int = 0
@@ -78,12 +95,9 @@ class Report:
         self.associations = 0
         """Associations looked at."""
 
-    def _hold(self, held: _Held) -> None:
-        shape, about = held.shape, held.association
-        words = [_NUMBERS.sub("#", str(shape[each])) for each in ("title", "advice")]
-        alike = self._alike.setdefault(
-            (shape["severity"], shape["code"], *words, *_devices(about)), _Alike()
-        )
+    def _hold(self, held: _Held, likeness: tuple[object, ...]) -> None:
+        about = held.association
+        alike = self._alike.setdefault(likeness, _Alike())
         alike.count += 1
         if len(alike.held) < ALIKE_KEPT:
             alike.held.append(held)
@@ -106,12 +120,14 @@ class Report:
         }
         for found in association.findings:
             shape = dict(shaper.finding(found, association))
-            self._hold(_Held(shape, about, self._comments(association, found)))
+            held = _Held(shape, about, self._comments(association, found))
+            self._hold(held, likeness(found, association))
 
     def capture(self, findings: Iterable[Finding]) -> None:
         """Take the findings of the capture as a whole."""
         for found in findings:
-            self._hold(_Held(dict(self._shaper.finding(found)), None, []))
+            held = _Held(dict(self._shaper.finding(found)), None, [])
+            self._hold(held, likeness(found, None))
 
     def _comments(self, association: Association, found: Finding) -> list[str]:
         if not self._redactor.keep_phi:
@@ -182,16 +198,6 @@ def _lines(held: _Held) -> Iterator[str]:
     evidence = _evidence(shape)
     if evidence:
         yield from _wrapped(evidence)
-
-
-def _devices(about: dict[str, object] | None) -> Iterator[object]:
-    """Who the two sides are; the port that a requestor happens to have is nobody's."""
-    for name in ("requestor", "acceptor") if about is not None else ():
-        peer = about[name] if about is not None else None
-        if isinstance(peer, dict):
-            yield peer["ae_title"]
-            yield peer["address"]
-            yield peer["port"] if name == "acceptor" else None
 
 
 def _more(alike: _Alike) -> Iterator[str]:

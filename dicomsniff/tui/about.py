@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 
@@ -15,6 +15,9 @@ from dicomsniff.tui.text import OUTCOME_ROLES, SYMBOLS, Cell, clock, safe
 
 ROWS_SHOWN = 200
 """Rows of evidence in the tree: a screen shows some dozen, and a finding may have thousands."""
+
+ALIKE_SHOWN = 12
+"""Associations named that have the same finding."""
 
 FRAMES_SHOWN = 32
 """Frame numbers on a line; the first one is what somebody looks up."""
@@ -53,8 +56,11 @@ def _field(name: str, value: str) -> Branch:
     return Branch(name, ((name + " ", "key"), (value, "")), value=value)
 
 
-def finding(found: Finding, association: Association | None, width: int) -> Detail:
-    """What was seen, what to do about it, and the rows that show it."""
+def finding(
+    found: Finding, association: Association | None, width: int, more: Sequence[int] = ()
+) -> Detail:
+    """What was seen, what to do about it, and the rows that show it; ``more``: associations of
+    other findings that are alike."""
     role = OUTCOME_ROLES[found.severity]
     head: tuple[Cell, ...] = (
         (f"{SYMBOLS[found.severity]} {found.severity} ", role),
@@ -72,10 +78,15 @@ def finding(found: Finding, association: Association | None, width: int) -> Deta
         branches.append(_field("Association", "the capture as a whole"))
     else:
         branches.append(_field("Association", f"{association.id}, {ae_titles(association)}"))
+    if more:
+        others = ", ".join(map(str, list(dict.fromkeys(more))[:ALIKE_SHOWN]))
+        cut = " …" if len(set(more)) > ALIKE_SHOWN else ""
+        alike = f"{len(more):,}, in associations {others}{cut} (r shows each)"
+        branches.append(_field("More like this", alike))
     if found.frames:
         frames = ", ".join(map(str, found.frames[:FRAMES_SHOWN]))
-        more = len(found.frames) - FRAMES_SHOWN
-        branches.append(_field("Frames", frames + (f" … and {more} more" if more > 0 else "")))
+        rest = len(found.frames) - FRAMES_SHOWN
+        branches.append(_field("Frames", frames + (f" … and {rest} more" if rest > 0 else "")))
     if association is not None and found.evidence:
         branches.append(
             Branch(

@@ -327,7 +327,14 @@ def do_time(app: DicomsniffApp) -> None:
 
 
 def do_collapse(app: DicomsniffApp) -> None:
-    """Collapse runs, or show each row."""
+    """Collapse runs, or show each row; so with findings that are alike."""
+    if app.middle == "findings":
+        app.findings_together = not app.findings_together
+        app.fill_middle()
+        app.pane("findings").reload(0)
+        one = "Findings that are alike have one row" if app.findings_together else ""
+        app.say(one or "Each finding has a row")
+        return
     entry = app.entry
     rows = app.timeline_rows
     rows.collapse = not rows.collapse

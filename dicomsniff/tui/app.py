@@ -130,6 +130,8 @@ class DicomsniffApp(App[None], inherit_bindings=False):
         self.timeline_rows.collapse = self.config.collapse
         self.context_rows = TableRows(context_columns())
         self.finding_rows = TableRows(finding_columns())
+        self.findings_together = True
+        """Findings that are alike have one row."""
         self.statistics_rows = TableRows(statistics_columns())
         self.statistics = Statistics()
         self.now = LivePart(self, keep)
@@ -401,9 +403,9 @@ class DicomsniffApp(App[None], inherit_bindings=False):
         if not isinstance(target, tuple) or len(target) < 3:
             return
         outline = self.main.query_one(Outline)
-        association, _, what = target
+        association, _, what = target[:3]
         if isinstance(what, Finding):
-            told = about.finding(what, association, outline.size.width)
+            told = about.finding(what, association, outline.size.width, target[3])
         elif isinstance(what, PresentationContext):
             told = about.context(association, what)
         else:
@@ -559,7 +561,8 @@ class DicomsniffApp(App[None], inherit_bindings=False):
             self.context_rows.set(*(context_rows(a) if a is not None else ([], [])))
         elif self.middle == "findings":
             shown = [self.association_rows[i] for i in range(len(self.association_rows))]
-            self.finding_rows.set(*finding_rows(shown, self.loader.findings))
+            told = finding_rows(shown, self.loader.findings, together=self.findings_together)
+            self.finding_rows.set(*told)
         elif self.middle == "ladder":
             ladder = self.main.query_one(Ladder)
             if ladder.association is not a:

@@ -56,12 +56,12 @@ class Status:
         findings = sum(len(a.findings) for a in loader.associations) if loader.done else 0
         findings += len(loader.findings)
         shown = len(app.association_rows)
-        count = f"{shown}/{associations}" if shown != associations else f"{associations}"
+        count = f"{shown:,}/{associations:,}" if shown != associations else f"{associations:,}"
         right = f"{count} association{'' if count == '1' else 's'}  {rows:,} rows"
         if loader.found > associations:
             right = f"{right}, of {loader.found:,} associations"
         if findings:
-            right += f"  {findings} finding{'' if findings == 1 else 's'}"
+            right += f"  {findings:,} finding{'' if findings == 1 else 's'}"
         if not loader.done:
             share = loader.progress
             right += f"  {share:.0%}" if share is not None else f"  {loader.frames:,} frames …"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from dicomsniff.dicom import names
 from dicomsniff.model import Association, Finding, PresentationContext
+from dicomsniff.output.findings import likeness
 from dicomsniff.tui.summary import WORST
 from dicomsniff.tui.table import Column
 from dicomsniff.tui.text import OUTCOME_ROLES, SYMBOLS, Cell, Role, safe
@@ -106,9 +107,10 @@ def finding_columns() -> list[Column]:
 
 
 def finding_rows(
-    associations: Iterable[Association], whole: Sequence[Finding]
+    associations: Iterable[Association], whole: Sequence[Finding], *, together: bool = False
 ) -> tuple[list[Row], list[object]]:
-    """Findings of all associations and of the capture, the worst first."""
+    """Findings of all associations and of the capture, the worst first. ``together``: those that
+    are alike (:func:`dicomsniff.output.findings.likeness`) have one row, which is the first's."""
     found: list[tuple[int, int, Finding, Association | None]] = [
         (WORST[finding.severity], 0, finding, None) for finding in whole
     ]
@@ -117,7 +119,20 @@ def finding_rows(
     found.sort(key=lambda item: item[:2])
     rows: list[Row] = []
     targets: list[object] = []
+    alike: dict[object, list[int]] = {}
+    if together:
+        for _, number, finding, of in found:
+            alike.setdefault(likeness(finding, of), []).append(number)
     for _, number, finding, association_or_none in found:
+        more: list[int] = []
+        title = safe(finding.title)
+        if together:
+            numbers = alike.pop(likeness(finding, association_or_none), None)
+            if numbers is None:
+                continue  # told by the first of its kind
+            more = numbers[1:]
+            if more:
+                title = f"×{len(numbers):,} {title}"
         role = OUTCOME_ROLES[finding.severity]
         detail = f"{finding.detail} {finding.advice}"
         rows.append(
@@ -126,10 +141,10 @@ def finding_rows(
                 "severity": (f"{SYMBOLS[finding.severity]} {finding.severity}", role),
                 "association": (str(number) if number else "–", ""),
                 "code": (safe(finding.code), "dim"),
-                "title": (safe(finding.title), "strong"),
+                "title": (title, "strong"),
                 "detail": (safe(detail), ""),
             }
         )
         evidence = finding.evidence[0] if finding.evidence else None
-        targets.append((association_or_none, evidence, finding))
+        targets.append((association_or_none, evidence, finding, more))
     return rows, targets

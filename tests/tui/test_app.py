@@ -27,6 +27,7 @@ from dicomsniff.tui.ladder import Ladder
 from dicomsniff.tui.rows import Marks
 from dicomsniff.tui.text import duration, fit, safe, size
 from dicomsniff.tui.timeline import TimelineRows
+from tests.analysis.findings.wire import Wire, rejected, requested
 from tests.support import CAPTURES, capture, require
 from tests.tui import fake
 from tests.tui.screen import opened, settle, text_of, until
@@ -264,6 +265,40 @@ async def test_findings_open_their_evidence() -> None:
         assert app.middle == "timeline"
         assert app.entry is not None
         assert app.entry[1].number == worst.evidence[0]
+
+
+async def test_findings_that_are_alike_have_one_row() -> None:
+    wires = [
+        Wire(client_port=40_000 + number, begin=number).open().say(0, requested(called="X"))
+        for number in range(20)
+    ]
+    other = Wire(client_port=50_000, begin=30).open().say(0, requested(called="Y"))
+    for wire in [*wires, other]:
+        wire.say(1, rejected(1, 1, 7)).close()
+    sent = sorted(packet for wire in [*wires, other] for packet in wire.sent)
+    frames = [Frame(n, time, 1, data, len(data)) for n, (time, data) in enumerate(sent, 1)]
+    source = fake.Halting(frames, len(frames))
+    source.go.set()
+    async with opened(lambda: source, (160, 45)) as (app, pilot):
+        await pilot.press("f", "2", "home")
+        await pilot.pause()
+        assert "21 findings" in text_of(app)
+        assert len(app.finding_rows) == 2
+        assert app.finding_rows.cells(0)["title"][0].startswith("×20 ")
+        assert not app.finding_rows.cells(1)["title"][0].startswith("×")
+        assert "More like this 19, in associations 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 …" in (
+            text_of(app)
+        )
+        await pilot.press("r")
+        await pilot.pause()
+        assert len(app.finding_rows) == 21
+        assert "More like this" not in text_of(app)
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert app.association is app.loader.associations[1]
+        await pilot.press("f", "r")
+        await pilot.pause()
+        assert len(app.finding_rows) == 2
 
 
 # ---------------------------------------------------------------------------- loading
