@@ -412,9 +412,16 @@ def _unreachable(frame: Frame, addresses: bytes, data: bytes, at: int) -> Segmen
         return None
     seq = int.from_bytes(head[4:], "big")
     # No acknowledgement that the segment itself may have had: it is not a copy of that.
-    said = addresses[:size]
     return Segment(
-        frame.number, frame.time, ends + head[:4], seq, _MASK, UNREACHABLE, said, 0, data[at + 1]
+        frame.number,
+        frame.time,
+        ends + head[:4],
+        seq,
+        _MASK,
+        UNREACHABLE,
+        addresses[:size],
+        size,
+        data[at + 1],
     )
 
 

@@ -490,7 +490,7 @@ def test_what_icmp_says_of_a_segment(packet: Packet) -> None:
         said = Dissector().segment(frame(framed))
         assert said is not None
         assert endpoints(said.key) == (Endpoint("192.0.2.1", 50123), Endpoint("192.0.2.2", 104))
-        assert (said.flags, said.seq, said.window, said.length) == (UNREACHABLE, 77, 13, 0)
+        assert (said.flags, said.seq, said.window, said.length) == (UNREACHABLE, 77, 13, 4)
         assert said.payload == bytes((198, 51, 100, 9))
 
 
@@ -500,7 +500,7 @@ def test_what_icmp_for_ipv6_says_of_a_segment() -> None:
     source, destination = endpoints(said.key)
     assert (source.address, destination.address) == ("2001:db8::1", "2001:db8::2")
     assert (said.flags, said.seq, said.window) == (UNREACHABLE, 77, 1)
-    assert len(said.payload) == 16
+    assert len(said.payload) == said.length == 16
 
 
 @pytest.mark.parametrize(
