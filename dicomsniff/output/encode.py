@@ -324,16 +324,16 @@ def _pdu(kind: int, content: bytes) -> bytes:
     return struct.pack(">BBI", kind, 0, len(content)) + content
 
 
+# A peer may announce more than an item has room for (a user identity whose fields run over it), and
+# what is no text takes more bytes in UTF-8 than it had. What is beyond a length field is left out.
+
+
 def _item(kind: int, content: bytes) -> bytes:
-    if len(content) > _SHORT:
-        raise EncodeError(f": item {kind:02X}H is longer than its length field can say")
-    return struct.pack(">BBH", kind, 0, len(content)) + content
+    return struct.pack(">BBH", kind, 0, min(len(content), _SHORT)) + content[:_SHORT]
 
 
 def _counted(content: bytes) -> bytes:
-    if len(content) > _SHORT:
-        raise EncodeError(": a field is longer than its length can say")
-    return struct.pack(">H", len(content)) + content
+    return struct.pack(">H", min(len(content), _SHORT)) + content[:_SHORT]
 
 
 def _ascii(text: str) -> bytes:

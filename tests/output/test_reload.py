@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import struct
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicomsniff.dicom import dataset, pdu
-from dicomsniff.model import Association, Attempt, CaptureInfo, Endpoint, Unreachable
+from dicomsniff.model import AssociatePDU, Association, Attempt, CaptureInfo, Endpoint, Unreachable
 from dicomsniff.output import reload, schema
 from dicomsniff.output.checked import check
 from dicomsniff.output.dump import dump
@@ -23,6 +24,7 @@ from dicomsniff.output.redact import Redactor
 from dicomsniff.output.reload import Reloaded, ReloadError, load, read
 from dicomsniff.output.timeline import row
 from dicomsniff.output.transcript import TranscriptWriter
+from tests.analysis.findings.wire import Wire, accepted, item, requested, run
 from tests.output import build
 from tests.output.test_transcript import EVERY, entries, full, written
 from tests.support import capture
@@ -92,6 +94,33 @@ def test_pdus_have_bytes_again_without_their_secrets() -> None:
     for start, end in pdu.secret_spans(after.raw):
         assert not any(after.raw[start:end])
     assert pdu.layout(after.raw).children
+
+
+@pytest.mark.parametrize(
+    ("asks", "answers"),
+    [
+        # A passcode that is announced to run over its item, and is not there.
+        (item(0x58, struct.pack(">BBH", 2, 0, 40_000) + bytes(40_000) + b"\x9c\x40no"), b""),
+        (b"", item(0x59, b"\xff\xffshort")),
+        # What is no text takes three bytes in UTF-8.
+        (item(0x55, b"\xff" * 30_000), b""),
+        (item(0x58, b"\2\0\x20\0" + b"\xff" * 8192 + b"\0\0") + item(0x5F, bytes(9_000)), b""),
+    ],
+)
+def test_fields_that_are_longer_than_items_may_be(asks: bytes, answers: bytes) -> None:
+    wire = Wire().associate(requested(users=asks), accepted(users=answers)).release()
+    ran = run(wire)
+    for keep_phi in (False, True):
+        stream = io.BytesIO()
+        info = CaptureInfo("wire", "scapy")
+        with TranscriptWriter(stream, Redactor(keep_phi=keep_phi), info=info) as writer:
+            writer.association(ran.associations[0])
+            writer.finish(info, [])
+        (loaded,) = read(io.BytesIO(stream.getvalue())).associations
+        assert [entry.kind for entry in loaded.timeline] == [
+            entry.kind for entry in ran.associations[0].timeline
+        ]
+        assert isinstance(loaded.timeline[0].pdu, AssociatePDU)
 
 
 def test_lines_too_and_a_last_one_that_was_cut_off(tmp_path: Path) -> None:
