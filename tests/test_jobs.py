@@ -269,6 +269,45 @@ def test_interrupted(running: Running, large: Path, number: int) -> None:
     assert _gone(children)
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_interrupted_while_nobody_reads(large: Path, jobs: str) -> None:
+    """What was to be written to a pipe that is full is not lost."""
+    process = subprocess.Popen(
+        [*US, "timeline", "--reader", "scapy", "--jobs", jobs, str(large)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    # It waits when it neither runs nor writes.
+    used, same = "", 0
+    until = time.monotonic() + 30
+    while same < 10 and time.monotonic() < until:
+        time.sleep(0.05)
+        before, used = used, " ".join(_stat(process.pid).split()[13:15])
+        same = same + 1 if used == before and used > "0" else 0
+    os.kill(process.pid, signal.SIGTERM)
+    time.sleep(0.1)
+    out, err = process.stdout.read(), process.stderr.read()
+    assert process.wait() == 0
+    assert err == "dicomsniff: interrupted; what was read until then follows\n"
+    whole = timeline("--reader", "scapy", "--jobs", "1", large).stdout.splitlines()
+    told = out.splitlines()
+    alike = 0
+    while alike < min(len(told), len(whole)) and told[alike] == whole[alike]:
+        alike += 1
+    assert alike > 500
+    assert len(told) - alike < 50
+
+
+def _stat(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        pytest.skip("there is no /proc")
+
+
 def test_closed_pipe(running: Running) -> None:
     process, children = running
     assert process.stdout is not None

@@ -101,7 +101,7 @@ class Crew:
         self._process = 0
         ends = [(*os.pipe(), *os.pipe()) for _ in range(count)]
         try:
-            with _undisturbed():
+            with undisturbed():
                 self._process = os.fork()
                 if not self._process:
                     self._be_all(prepare, ends)
@@ -178,7 +178,7 @@ class Crew:
 
     def ask(self, questions: list[Any]) -> None:
         """Hand out a batch: to each its own."""
-        with _undisturbed():
+        with undisturbed():
             for worker, question in zip(self._workers, questions, strict=True):
                 told = marshal.dumps(question, _FORM)
                 worker.unsent += len(told).to_bytes(_HEAD, "little")
@@ -193,13 +193,13 @@ class Crew:
             if not wait or self._answered == self._sent:
                 return False
             self._exchange(wait=True)
-        with _undisturbed():
+        with undisturbed():
             take([worker.answers.popleft() for worker in self._workers])
         return True
 
     def _exchange(self, *, wait: bool) -> None:
         """Send and receive what can be; ``wait`` a while until something can."""
-        with _undisturbed():
+        with undisturbed():
             poll = select.poll()
             ends = {}
             for worker in self._workers:
@@ -263,8 +263,11 @@ class Crew:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Without an interruption, which would leave half of a message sent: it comes afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # not on every system
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield

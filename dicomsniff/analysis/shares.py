@@ -21,7 +21,7 @@ from operator import itemgetter
 from time import monotonic
 from typing import Any, Final
 
-from dicomsniff.analysis.crew import SLOT, Crew, Lost
+from dicomsniff.analysis.crew import SLOT, Crew, Lost, undisturbed
 from dicomsniff.analysis.pipeline import ATTEMPTS_KEPT, DICOM_PORTS, Pipeline
 from dicomsniff.dicom.conversation import Hears
 from dicomsniff.model import (
@@ -276,7 +276,9 @@ class Shared(Pipeline):
         """Tell what came back."""
         try:
             while crew.answers(self._join, wait=wait):
-                self._tell()
+                # A row that was taken is told, whoever interrupts.
+                with undisturbed():
+                    self._tell()
         except Lost as lost:
             raise self._anew(str(lost)) from None
 

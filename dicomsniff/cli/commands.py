@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from dicomsniff.cli.running import Chosen
     from dicomsniff.model import Association, Entry, Source
 
+WRITTEN_AT_ONCE = 64
+"""Rows that wait to be written together, at most."""
+
 SHOWN_EVERY = 0.2
 """Seconds for which rows may wait to be written together."""
 
@@ -38,6 +41,13 @@ def timeline(args: argparse.Namespace) -> int:
     """The rows of the timeline as text."""
     chosen = choice(args)
     lines = _Lines(at_once=args.files == ["-"])
+    try:
+        return _timeline(args, chosen, lines)
+    finally:
+        lines.show()
+
+
+def _timeline(args: argparse.Namespace, chosen: Chosen | None, lines: _Lines) -> int:
     with sharing(args) as crew:
         if crew is not None:
             with closing(open_source(args)) as source:
@@ -57,14 +67,22 @@ def timeline(args: argparse.Namespace) -> int:
 
 
 class _Lines:
-    """Lines on stdout, the first ones soon."""
+    """Lines on stdout, the first ones soon.
+
+    They are written where no signal comes in between: one that ends a write to a pipe that is full
+    would take with it what was to be written, and leave a hole in the middle.
+    """
 
     def __init__(self, *, at_once: bool) -> None:
+        from dicomsniff.analysis.crew import undisturbed
+
+        self._undisturbed = undisturbed
         self._out = sys.stdout
         self._at_once = at_once or self._out.isatty()
         self._shown = 0.0
         self._written = 0
         self._skip = 0
+        self._held: list[str] = []
 
     def write(self, line: str, *, wait: bool = False) -> None:
         """``wait``: it says nothing without the next one."""
@@ -72,11 +90,27 @@ class _Lines:
             self._skip -= 1
             return
         self._written += 1
-        self._out.write(line + "\n")
+        held = self._held
+        held.append(line)
         # A pager wants the first rows of a large capture at once, too.
         if not wait and (self._at_once or time.monotonic() > self._shown):
+            self.show()
+        elif len(held) >= WRITTEN_AT_ONCE:
+            self._put()
+
+    def show(self) -> None:
+        """Write what is held, so that it is seen."""
+        with self._undisturbed():
+            self._put()
             self._out.flush()
-            self._shown = time.monotonic() + SHOWN_EVERY
+        self._shown = time.monotonic() + SHOWN_EVERY
+
+    def _put(self) -> None:
+        if self._held:
+            with self._undisturbed():
+                self._held.append("")
+                self._out.write("\n".join(self._held))
+                self._held.clear()
 
     def again(self) -> None:
         """What was written comes once more, and is left out."""
@@ -129,7 +163,6 @@ def _write_rows(
     run(args, source, rows, begin=rows.begin, keep=args.where is not None, shared=shared)
     for _, _, text in sorted(rows.held):
         lines.write(text)
-    sys.stdout.flush()
 
 
 def transcript(args: argparse.Namespace) -> int:
