@@ -90,12 +90,11 @@ class _Lines:
             self._skip -= 1
             return
         self._written += 1
-        held = self._held
-        held.append(line)
+        self._held.append(line)
         # A pager wants the first rows of a large capture at once, too.
         if not wait and (self._at_once or time.monotonic() > self._shown):
             self.show()
-        elif len(held) >= WRITTEN_AT_ONCE:
+        elif len(self._held) >= WRITTEN_AT_ONCE:
             self._put()
 
     def show(self) -> None:
@@ -106,11 +105,15 @@ class _Lines:
         self._shown = time.monotonic() + SHOWN_EVERY
 
     def _put(self) -> None:
-        if self._held:
-            with self._undisturbed():
-                self._held.append("")
-                self._out.write("\n".join(self._held))
-                self._held.clear()
+        if not self._held:
+            return
+        with self._undisturbed():
+            text = "\n".join(self._held) + "\n"
+            write = self._out.write
+            # Where threads run, one of them may take the signal, and the handler is called here
+            # all the same, but only behind a call: what is not held any more is written.
+            self._held = []
+            write(text)
 
     def again(self) -> None:
         """What was written comes once more, and is left out."""
