@@ -15,7 +15,8 @@ from dicomsniff.analysis.pipeline import Listener, Pipeline, run
 from dicomsniff.model import Association
 from dicomsniff.sources import open_captures
 from dicomsniff.sources.decrypting import Decrypting
-from dicomsniff.sources.pcapfile import PcapNgReader, read_frames
+from dicomsniff.sources.pcapfile import read_frames
+from dicomsniff.sources.pcapng import PcapNgReader
 from dicomsniff.sources.stream import Stream
 from tests import rewrite
 from tests.namespaces import SECOND, Wire, wire

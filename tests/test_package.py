@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import dicomsniff
+from dicomsniff.sources import open_capture
+from tests import rewrite
 from tests.support import capture, missing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,6 +90,14 @@ def test_a_timeline_imports_neither_pydicom_nor_the_screen() -> None:
     # Every layer of scapy: 0.7 s.
     assert "scapy.all" not in modules
     assert "dicomsniff.dicom.dataset" not in modules
+
+
+def test_a_pcap_needs_no_scapy(tmp_path: Path) -> None:
+    path = tmp_path / "worklist.pcap"
+    source = open_capture(str(capture("worklist.pcapng")), reader="scapy")
+    path.write_bytes(rewrite.pcap(source))
+    modules = imported(run_main("timeline", "--reader", "scapy", str(path)))
+    assert packages(modules) & HEAVY == set()
 
 
 def test_a_transcript_needs_the_tables_of_pydicom_and_no_more() -> None:

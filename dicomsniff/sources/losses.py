@@ -35,7 +35,8 @@ def lost_packets(path: str) -> int | None:
 
 
 def _lost_in_compressed(file: IO[bytes]) -> int | None:
-    from dicomsniff.sources.pcapfile import Damage, PcapNgReader, read_frames
+    from dicomsniff.sources.pcap import Damage
+    from dicomsniff.sources.pcapfile import read_frames
 
     file.seek(0)
     try:
@@ -44,7 +45,7 @@ def _lost_in_compressed(file: IO[bytes]) -> int | None:
             pass
     except Damage:
         return None
-    return reader.dropped if isinstance(reader, PcapNgReader) and reader.lost else None
+    return reader.dropped if reader.lost else None
 
 
 def _lost_at_end(file: IO[bytes], endian: str) -> int | None:

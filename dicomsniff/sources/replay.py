@@ -209,7 +209,8 @@ class Replay:
         """Every frame that tshark hands over."""
         # Imported while tshark gets ready, which takes as long.
         from dicomsniff.sources.losses import lost_packets
-        from dicomsniff.sources.pcapfile import Damage, PcapNgReader, read_frames
+        from dicomsniff.sources.pcap import Damage
+        from dicomsniff.sources.pcapfile import read_frames
 
         process = self._frames_from
         if process is None:
@@ -240,8 +241,7 @@ class Replay:
         complaint = self._end_of(process)
         if self._closed:
             return
-        if isinstance(reader, PcapNgReader):
-            self.dropped = reader.dropped
+        self.dropped = reader.dropped
         if self._file is not None:
             counted = lost_packets(self._file)
             self.dropped = self.dropped if counted is None else counted

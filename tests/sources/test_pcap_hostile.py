@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicomsniff.model import Frame
-from dicomsniff.sources.pcapfile import Damage, read_frames
+from dicomsniff.sources.pcap import Damage
+from dicomsniff.sources.pcapfile import read_frames
 from dicomsniff.sources.stream import Gunzip, Stream
 from tests import rewrite
 from tests.hostile.bombs import calls
