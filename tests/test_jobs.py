@@ -269,14 +269,10 @@ def test_interrupted(running: Running, large: Path, number: int) -> None:
     assert _gone(children)
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_interrupted_while_nobody_reads(large: Path, jobs: str) -> None:
-    """What was to be written to a pipe that is full is not lost."""
+def interrupted_while_nobody_reads(*command: str | Path) -> str:
+    """What a command writes that is interrupted while it waits for a pipe that is full."""
     process = subprocess.Popen(
-        [*US, "timeline", "--reader", "scapy", "--jobs", jobs, str(large)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        [*US, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -292,6 +288,13 @@ def test_interrupted_while_nobody_reads(large: Path, jobs: str) -> None:
     out, err = process.stdout.read(), process.stderr.read()
     assert process.wait() == 0
     assert err == "dicomsniff: interrupted; what was read until then follows\n"
+    return out
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_interrupted_while_nobody_reads(large: Path, jobs: str) -> None:
+    """What was to be written to a pipe that is full is not lost."""
+    out = interrupted_while_nobody_reads("timeline", "--reader", "scapy", "--jobs", jobs, large)
     whole = timeline("--reader", "scapy", "--jobs", "1", large).stdout.splitlines()
     told = out.splitlines()
     alike = 0
@@ -299,6 +302,26 @@ def test_interrupted_while_nobody_reads(large: Path, jobs: str) -> None:
         alike += 1
     assert alike > 500
     assert len(told) - alike < 50
+
+
+def test_a_dump_interrupted_while_nobody_reads(large: Path) -> None:
+    """It says where it leaves off."""
+    told = interrupted_while_nobody_reads("dump", "--reader", "scapy", large).splitlines()
+    done = subprocess.run(
+        [*US, "dump", "--reader", "scapy", str(large)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    whole = done.stdout.splitlines()
+    left_off = [n for n, line in enumerate(told) if line.startswith("(interrupted")]
+    alike = 0
+    while alike < min(len(told), len(whole)) and told[alike] == whole[alike]:
+        alike += 1
+    assert alike > 500
+    if " ASSOCIATION " not in whole[alike]:
+        assert left_off == [alike]
+    assert len(told) - alike < 500
 
 
 def _stat(process: int) -> str:

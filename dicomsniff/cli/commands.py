@@ -217,15 +217,26 @@ def dump(args: argparse.Namespace) -> int:
         keep_phi=args.keep_phi, mask_ae=args.mask_ae, mask_addresses=args.mask_addresses
     )
 
+    lines = _Lines(at_once=args.files == ["-"])
+
     class Dump(Listener):
         def association_ended(self, association: Association) -> None:
-            if chosen is None or chosen(association, None):
+            if chosen is not None and not chosen(association, None):
+                return
+            try:
                 for line in told(association, redactor):
-                    sys.stdout.write(line + "\n")
+                    lines.write(line)
+            except KeyboardInterrupt:
+                # It may have very many, and who interrupts does not want to see them.
+                lines.write(f"(interrupted: the rest of association {association.id} is left out)")
+                raise
 
-    with closing(open_source(args)) as source:
-        prepare_for_data_sets(source)
-        run(args, source, Dump())
+    try:
+        with closing(open_source(args)) as source:
+            prepare_for_data_sets(source)
+            run(args, source, Dump())
+    finally:
+        lines.show()
     return 0
 
 
