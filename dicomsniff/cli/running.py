@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -217,14 +217,16 @@ def output(path: str | None, *, sparing: Iterable[str] = ()) -> Iterator[BinaryI
     try:
         try:
             yield stream
-        except BaseException:
             stream.close()
             if replaced:
-                os.unlink(partial)
+                os.replace(partial, path)
+        except BaseException:
+            if replaced:
+                with suppress(OSError):
+                    os.unlink(partial)
+            with suppress(OSError):  # what is still held back has no room either
+                stream.close()
             raise
-        stream.close()
-        if replaced:
-            os.replace(partial, path)
     except BrokenPipeError:
         raise
     except OSError as error:

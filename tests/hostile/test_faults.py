@@ -22,7 +22,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -274,6 +274,17 @@ def test_a_disk_without_room_for_a_transcript(form: tuple[str, ...], small: Path
     told = complaint("transcript", "--reader", "scapy", *form, capture(STORE), "-o", path)
     assert told == f"dicomsniff: {path}: {os.strerror(errno.ENOSPC)}\n"
     assert list(small.iterdir()) == []
+
+
+def test_a_disk_without_room_for_what_is_written_in_one_go(small: Path) -> None:
+    """Nothing is written before the file is closed."""
+    with suppress(OSError), (small / "full").open("wb", buffering=0) as full:
+        while full.write(bytes(4096)):
+            pass
+    path = small / "out.json"
+    told = complaint("transcript", "--reader", "scapy", capture("no-answer.pcapng"), "-o", path)
+    assert told == f"dicomsniff: {path}: {os.strerror(errno.ENOSPC)}\n"
+    assert [each.name for each in small.iterdir()] == ["full"]
 
 
 def test_a_disk_without_room_for_objects(small: Path) -> None:
