@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from dicomsniff.model import Frame, Stretch, one_by_one, stretches
 from dicomsniff.sources import STDIN, SourceError, label, source_name
 from dicomsniff.sources.pcap import MAGICS, Damage, PcapReader
-from dicomsniff.sources.stream import GZIP_MAGIC, Descriptor, Gunzip, Stream
+from dicomsniff.sources.stream import GZIP_MAGIC, PEEK, Descriptor, Gunzip, Stream
 
 if TYPE_CHECKING:
     from dicomsniff.model import Source
@@ -208,16 +208,13 @@ def _head(descriptor: Descriptor) -> bytes:
     return head
 
 
-def is_plain_pcapng(path: str, size: int) -> bool:
-    """Whether a file is pcapng, and none of the interfaces described in its first ``size`` bytes
-    counts time in powers of two."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(size)
-    except OSError:
-        return False
+def is_plain_pcapng(head: bytes) -> bool | None:
+    """Whether a file that begins with these bytes is pcapng, and tshark hands over the time stamps
+    of all the interfaces described there as they are. It rounds those in powers of two, and from
+    4.6 on adds an offset (if_tsoffset) twice. None where they are of several links besides, which
+    go into pcapng alone."""
     if head.startswith(GZIP_MAGIC):
-        head = Gunzip(io.BytesIO(head)).read(size)
+        head = Gunzip(io.BytesIO(head)).read(PEEK)
     if not head.startswith(PCAPNG_MAGIC):
         return False
     from dicomsniff.sources import pcapng
@@ -225,12 +222,14 @@ def is_plain_pcapng(path: str, size: int) -> bool:
     try:
         reader = pcapng.opened(Stream(io.BytesIO(), head[len(PCAPNG_MAGIC) :]), PCAPNG_MAGIC)
         next(reader.frames(), None)
-        return not any(
-            each.units > 1 and not each.units & (each.units - 1) for each in reader.known
-        )
     except Damage:
-        pass
-    return True
+        return True
+    known = reader.known
+    if not any(
+        each.offset or (each.units > 1 and not each.units & (each.units - 1)) for each in known
+    ):
+        return True
+    return None if len({each.link_type for each in known}) > 1 else False
 
 
 _BINARY: Final = getattr(os, "O_BINARY", 0)

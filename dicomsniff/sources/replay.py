@@ -19,7 +19,7 @@ from dicomsniff.model import Frame, Stretch, one_by_one
 from dicomsniff.sources import STDIN, SourceError, label, source_name
 from dicomsniff.sources.decryption import PREFERENCES, Plaintexts, Secrets, arguments
 from dicomsniff.sources.process import LoopThread, TsharkProcess, tshark_path
-from dicomsniff.sources.stream import CHUNK, GZIP_MAGIC, Descriptor, Stream
+from dicomsniff.sources.stream import CHUNK, GZIP_MAGIC, PEEK, Descriptor, Stream
 from dicomsniff.sources.tshark import PATIENCE
 
 PCAPNG: Final = "pcapng"
@@ -28,9 +28,6 @@ NANOSECOND_PCAP: Final = "nsecpcap"
 
 PCAPNG_BEGINS: Final = b"\x0a\x0d"
 """The first two bytes of every pcapng file."""
-
-PEEK: Final = 1 << 16
-"""Bytes of a file looked at to choose the form; interfaces are described at the beginning."""
 
 CANNOT_WRITE: Final = "can't be written"
 READ_FAILED: Final = "while reading"
@@ -110,7 +107,9 @@ class Replay:
 
     def _begin(self, source: str, stdin: int = subprocess.DEVNULL) -> None:
         """Run tshark on ``source``, twice where there is a display filter."""
-        form = PCAPNG if self._file is None else _suitable_form(self._file)
+        # What comes in from a pipe is not to be had again where tshark cannot write it.
+        head = self._head if self._file is None else _head(self._file, PEEK)
+        form = _suitable_form(head) if self._file or head.startswith(PCAPNG_BEGINS) else PCAPNG
         self._frames_from = self._run(source, ["-F", form, "-w", "-"], stdin)
         if self._filter is not None:
             numbers = ["-Y", self._filter, "-T", "fields", "-e", "frame.number"]
@@ -441,23 +440,18 @@ def _open(path: str) -> Descriptor:
         raise SourceError(f"{path}: {error.strerror or error}") from None
 
 
-def _suitable_form(path: str) -> str:
-    """The form in which tshark is to write the frames of a file.
+def _suitable_form(head: bytes) -> str:
+    """The form in which tshark is to write the frames of a file that begins with these bytes.
 
-    pcap takes both sides less time, but has one link type for a file; and tshark rounds the time
-    stamps of interfaces that count in powers of two when it writes pcapng.
+    pcap takes both sides less time, but has one link type for a file; and what tshark writes as
+    pcapng does not have the time stamps of every interface as they are.
     """
-    try:
-        with open(path, "rb") as file:
-            magic = file.read(2)
-    except OSError:
-        return PCAPNG
-    if magic not in (PCAPNG_BEGINS, GZIP_MAGIC):
+    if not head.startswith((PCAPNG_BEGINS, GZIP_MAGIC)):
         return NANOSECOND_PCAP
     # Only here: what this imports takes as long as tshark does to get ready.
     from dicomsniff.sources.pcapfile import is_plain_pcapng
 
-    return PCAPNG if is_plain_pcapng(path, PEEK) else NANOSECOND_PCAP
+    return NANOSECOND_PCAP if is_plain_pcapng(head) is False else PCAPNG
 
 
 def _plain_size(path: str) -> int:
@@ -470,11 +464,11 @@ def _plain_size(path: str) -> int:
         return 0
 
 
-def _head(path: str) -> bytes:
-    """The first four bytes of a file, none of one that cannot be read."""
+def _head(path: str, size: int = 4) -> bytes:
+    """The first bytes of a file, none of one that cannot be read."""
     try:
         with open(path, "rb") as file:
-            return file.read(4)
+            return file.read(size)
     except OSError:
         return b""
 

@@ -28,6 +28,9 @@ BLOCK_LIMIT: Final = 16 << 20
 """Longest record that is buffered whole. Frames end at 256 KiB; what is longer than this is
 name resolution or a damaged length, and is passed over piece by piece."""
 
+PEEK: Final = 1 << 16
+"""Bytes of a file looked at to know its interfaces, which are described at the beginning."""
+
 GZIP_MAGIC: Final = b"\x1f\x8b"
 
 

@@ -53,6 +53,12 @@ DIFFERENCES: dict[str, dict[tuple[str, str], int]] = {
 }
 """What tshark does not tell and we do: of a capture, kinds and why, and how many."""
 
+HTJ2K_KNOWN = {
+    ("C-STORE-RSP", next(iter(DIFFERENCES["store-transfer-syntaxes.pcapng"]))[1]): 1,
+}
+"""The same of htj2k-syntax.pcapng, once tshark knows that transfer syntax (4.4 does, 4.0 not): as
+long as it does not, it reads the command rightly."""
+
 SILENT = {
     "tls.pcapng",
     "tls-refused.pcapng",
@@ -124,7 +130,8 @@ def test_pdus_and_messages(path: Path, dissected: dict[Path, Future[Theirs]]) ->
         if each.ours is not None and each.theirs is None
     )
     assert len(agreement.differences) == found.total(), "tshark alone tells something"
-    assert found == DIFFERENCES.get(path.name, {})
+    if not (path.name == "htj2k-syntax.pcapng" and found == HTJ2K_KNOWN):
+        assert found == DIFFERENCES.get(path.name, {})
     told = [each for each in ours(associations) if each.kind != "TLS"]
     assert len(told) == agreement.ours
     if not found:

@@ -99,6 +99,11 @@ def test_formats_through_tshark(name: str, ethernet: Path, tmp_path: Path) -> No
     path = tmp_path / name
     FORMATS[name](ethernet, path)
     expected, _ = story(ethernet, reader="scapy")
+    if (
+        name == "nokia.pcap"
+        and subprocess.run([require("tshark"), "-r", path], capture_output=True).returncode
+    ):
+        pytest.skip("this tshark writes the form and does not know it again (4.6 does not)")
     found, _ = story(path)
     assert found == expected
     # Two begin as pcap does, and are not quite.
@@ -114,15 +119,23 @@ def test_formats_through_tshark(name: str, ethernet: Path, tmp_path: Path) -> No
 def test_a_compressed_file_that_ends_in_its_first_block(
     program: str, ethernet: Path, tmp_path: Path
 ) -> None:
-    """tshark says nothing of it, and has no packet."""
+    """tshark has no packet, and before 4.4 says nothing of it."""
     require("tshark")
     path = tmp_path / "cut.pcap.packed"
     by_program(program, "-q", "-c")(ethernet, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     source = open_captures([str(path)], reader="pyshark")
     pipeline = Pipeline()
-    run(source, pipeline)
+    told = ""
+    try:
+        run(source, pipeline)
+    except SourceError as error:
+        told = str(error)
     assert pipeline.info.packets == 0
+    if told:
+        assert told.startswith(f"{path}: tshark: ")
+        assert "cut short" in told
+        return
     (notice,) = source.notices
     assert f"{program} -t {path}" in notice
 

@@ -395,7 +395,8 @@ def test_the_doctor_looks_at_everything(monkeypatch: pytest.MonkeyPatch) -> None
     assert set(found) >= {"python", "scapy", "pyshark", "pydicom", "textual", "tshark", "libpcap"}
     told = subprocess.run([tshark, "--version"], capture_output=True, check=True).stdout.decode()
     version = found["tshark"].detail.split(",")[0]
-    assert f"(Wireshark) {version} " in told.split("\n")[0].replace(".\n", " ") + " "
+    first = told.split("\n")[0].removesuffix(".")
+    assert f"(Wireshark) {version} " in first + " "
     monkeypatch.setenv("PATH", "/nowhere")
     missing = {check.name: check for check in examine()}["tshark"]
     assert not missing.ok
