@@ -147,10 +147,14 @@ _WHY: Final[dict[State, str]] = {
 }
 
 
+ENDING: Final = 10
+"""Bytes of an A-RELEASE-RP, an A-ASSOCIATE-RJ or an A-ABORT (PS3.8 9.3.4, 9.3.7, 9.3.8)."""
+
+
 class AssociationBuilder:
     """Rebuilds one association from its PDUs and messages."""
 
-    __slots__ = ("_lost", "association", "entries", "state")
+    __slots__ = ("_lost", "_unheard", "association", "entries", "state")
 
     def __init__(self, association: Association) -> None:
         self.association = association
@@ -159,6 +163,8 @@ class AssociationBuilder:
         """Entries so far: a listener may take them off the timeline."""
         self._lost: dict[Side, int] = {}
         """Bytes of each side that the capture does not hold."""
+        self._unheard: dict[Side, int] = {}
+        """Of each side of which whole PDUs may be missing: its bytes that were seen before that."""
 
     @property
     def over(self) -> bool:
@@ -211,23 +217,32 @@ class AssociationBuilder:
         """Bytes that are not understood, or an event."""
         self._add(entry)
 
-    def gap(self, entry: Entry, gap: Gap) -> None:
-        """Bytes that the capture does not hold."""
+    def gap(self, entry: Entry, gap: Gap, *, inside: bool = False) -> None:
+        """Bytes that the capture does not hold; ``inside``: the rest of a PDU is among them."""
         self.association.gaps.append(gap)
+        if not inside and gap.length >= ENDING:
+            self._unheard[gap.sender] = self.association.peer(gap.sender).bytes
         self._lost[gap.sender] = self._lost.get(gap.sender, 0) + gap.length
         self._add(entry)
 
     def half_released(self) -> bool:
-        """Whether release was asked for, and the direction that answers was not captured at all:
-        then a connection that closes is what follows a release. Ends it so."""
+        """Whether release was asked for, and the capture does not hold what was answered: nothing
+        of the direction that answers, or not the last that it said. Then a connection that closes
+        is what follows a release. Ends it so."""
         waiting: dict[State, Side] = {
             "requestor-releasing": "acceptor",
             "acceptor-releasing": "requestor",
         }
         answers = waiting.get(self.state)
-        if answers is None or self.association.peer(answers).bytes:
+        if answers is None:
             return False
-        self._end("released", f"the {answers}'s direction was not captured")
+        heard = self.association.peer(answers).bytes
+        if not heard:
+            self._end("released", f"the {answers}'s direction was not captured")
+        elif self._unheard.get(answers) == heard:
+            self._end("released", f"the {answers}'s answer was not captured")
+        else:
+            return False
         return True
 
     def lost(self, entry: Entry) -> None:

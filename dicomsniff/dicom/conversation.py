@@ -78,6 +78,10 @@ class Carrier(Protocol):
     def eventful(self) -> bool:
         """Whether TCP did anything out of the ordinary so far."""
 
+    @property
+    def held(self) -> int:
+        """Bytes known to have been sent that were not handed over yet."""
+
     def transport(self, side: int) -> Transport:
         """What TCP did with the bytes of one side until now."""
 
@@ -206,7 +210,8 @@ class Conversation:
                 self._consider(side)
                 return
         builder = self._builder
-        if builder is not None and builder.over and not framer.inside:
+        asks = builder is not None and self._sender(side) == "requestor"
+        if builder is not None and builder.over and asks and not framer.inside:
             # Behind the end of the association: nothing, or the beginning of the next one.
             framer.gap(length)
             self._lost_between = True
@@ -214,6 +219,7 @@ class Conversation:
         offset = framer.kept + self._assemblers[side].kept
         if builder is not None:
             offset += builder.bytes_seen(self._sender(side))
+        inside = framer.inside
         framer.gap(length)
         # What the gap cut off comes before it, and may have begun the association.
         builder = self._builder
@@ -224,7 +230,7 @@ class Conversation:
         entry = Entry(0, "GAP", sender, time, time, (frame,), 1, frame, length)
         entry.complete = False
         entry.detail = f"{length} bytes of the {sender} were not captured"
-        builder.gap(entry, Gap(sender, offset, length, time, frame))
+        builder.gap(entry, Gap(sender, offset, length, time, frame), inside=inside)
         self._listener.entry_added(builder.association, entry)
 
     def fin(self, side: int, frame: int, time: int) -> None:
@@ -377,8 +383,12 @@ class Conversation:
                 self._replace()
             builder = self._begin(side, track.began, partial=False)
         elif builder is None:
-            acceptor = kind in ("A-ASSOCIATE-AC", "A-ASSOCIATE-RJ", "A-RELEASE-RP")
-            builder = self._begin(1 - side if acceptor else side, track.began, partial=True)
+            if kind in ("A-ABORT", "UNKNOWN-PDU"):  # either side's
+                asks = 0 if self._from_start else self._by_port()
+            else:
+                answer = kind in ("A-ASSOCIATE-AC", "A-ASSOCIATE-RJ", "A-RELEASE-RP")
+                asks = 1 - side if answer else side
+            builder = self._begin(asks, track.began, partial=True)
         if kind != "UNKNOWN-PDU":
             # It will not go on with what it was sending: of what is not whole, the rest was lost.
             self._assemblers[side].finish()
@@ -499,8 +509,11 @@ class Conversation:
         return self._builder
 
     def _under_way(self) -> tuple[int, int]:
-        """Bytes of messages that are not whole yet, and when the latest byte came."""
+        """Bytes of messages that are not whole yet, or wait for bytes in front of them; and when
+        the latest byte came."""
         kept = sum(framer.kept for framer in self._framers)
+        if self._carrier is not None:
+            kept += self._carrier.held
         return kept + sum(each.kept for each in self._assemblers), self._last_time
 
     def _end(self, association: Association) -> None:
@@ -528,7 +541,7 @@ class Conversation:
         builder = self._builder
         if builder is None:
             return
-        if not builder.over:
+        if not builder.over and not builder.half_released():
             association = builder.association
             association.outcome = "lost"
             association.outcome_detail = (

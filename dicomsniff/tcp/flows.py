@@ -472,6 +472,8 @@ class Tracker(Passing):
                 stream is called
                 and connection.streams[0].syn
                 and not called.syn
+                # Where anything else was said, the SYN-ACK is missing from the capture.
+                and connection.frames == connection.streams[0].timing.syns + 1
                 and self._refused is not None
             ):
                 self._refused(connection.streams[0].key, frame, time)
@@ -610,7 +612,19 @@ class Tracker(Passing):
         if stream.pending and stream.offset < stream.pending[0].offset < offset:
             offset = stream.pending[0].offset
         if stream.pending and stream.pending[0].offset <= stream.offset:
-            # Present, but it waits for the other side in turn: deliver without its acknowledgement.
+            # Present, but it waits for the other side in turn.
+            peer = stream.peer
+            if not peer.ready and peer.early:
+                # Whose SYN would have come by now.
+                connection = stream.connection
+                connection.settled = True
+                self._begin_in_the_middle(connection)
+                return True
+            lacks = min(peer.offset + peer.beyond(stream.pending[0].ack), peer.sent)
+            if lacks > peer.offset and not (peer.pending and peer.pending[0].offset <= peer.offset):
+                # Which did send what this answers: the capture does not hold it.
+                return self._gap_up_to(peer, lacks, frame, time)
+            # Deliver without its acknowledgement.
             stream.pending[0] = stream.pending[0]._replace(ack=None)
             return True
         return self._gap(stream, offset, frame, time)

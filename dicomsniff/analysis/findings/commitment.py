@@ -11,6 +11,7 @@ from dicomsniff.analysis import about
 from dicomsniff.analysis.findings import Rule, View, finding, watch
 from dicomsniff.analysis.findings.asked import whole
 from dicomsniff.analysis.findings.fresh import Fresh
+from dicomsniff.analysis.findings.missed import Missed, Pair, pair
 from dicomsniff.analysis.findings.telling import call, title
 from dicomsniff.analysis.findings.words import OTHER, count, seconds
 from dicomsniff.dicom.dataset import decode
@@ -53,7 +54,7 @@ UNREPORTED = Rule(
     "warning",
     "procedure",
     "Storage commitment was asked for and accepted, and never reported; a note where the capture "
-    "may have ended too early.",
+    "may have ended too early, or misses a part of what the two said since.",
     "PS3.4 J.3.2, J.3.3",
 )
 UNSTORED = Rule(
@@ -76,6 +77,7 @@ class _Asked:
     """Hashes of SOP Instance UIDs."""
     requestor: str
     server: str
+    machines: Pair
     frames: tuple[int, ...]
     accepted: bool
     reported: bool = False
@@ -89,6 +91,10 @@ class Commitments:
         self._live: dict[int, Fresh] = {}
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._stored: OrderedDict[int, None] = OrderedDict()
+        self._early: OrderedDict[str, None] = OrderedDict()
+        """Transactions that were reported before it was known that they were asked for: what the
+        capture misses a part of may be told late."""
+        self._missed = Missed()
 
     def began(self, association: Association) -> None:
         """A report may come while the association that asked is still open."""
@@ -99,6 +105,7 @@ class Commitments:
         association = view.association
         fresh = self._live.pop(association.id, None) or Fresh(association)
         self._learn(association, fresh.all())
+        self._missed.note(association)
         for operation, request, told in _commitments(association.operations, "N-ACTION"):
             yield from self._unstored(association, operation, request, told)
         for operation, request, told in _commitments(association.operations, "N-EVENT-REPORT"):
@@ -109,6 +116,10 @@ class Commitments:
             asked = self._asked.get(told.transaction)
             if asked is not None:
                 asked.reported = True
+            else:
+                self._early[told.transaction] = None
+                if len(self._early) > TRANSACTIONS_KEPT:
+                    self._early.popitem(last=False)
             yield from self._reported(association, operation, request, told, asked)
 
     def finish(self, info: CaptureInfo) -> Iterator[Finding]:
@@ -117,18 +128,19 @@ class Commitments:
             if asked.reported or not asked.accepted:
                 continue
             age = (info.last or asked.time) - asked.time
-            sure = age >= AN_HOUR_NS
+            missed = self._missed.since(asked.machines, asked.time)
+            sure = age >= AN_HOUR_NS and not missed
             yield finding(
                 "commitment-not-reported",
                 f"{asked.server} never reported on a storage commitment",
                 f"{asked.requestor} asked for {count(len(asked.instances), 'instance')} in "
                 f"association {asked.association} (entry {asked.entry}), which was accepted "
                 f"{seconds(age)} before the end of the capture; no N-EVENT-REPORT with its "
-                "Transaction UID came.",
+                f"Transaction UID came.{missed}",
                 f"On {asked.server}: does it know address and port of {asked.requestor} for its "
                 f"report, and may it connect there? On {asked.requestor}: does it listen, and "
                 "accept the SCP role of the other side?"
-                + ("" if sure else " The report may also just have come later."),
+                + ("" if sure or missed else " The report may also just have come later."),
                 severity="warning" if sure else "note",
                 frames=asked.frames,
                 ae_titles=[asked.requestor, asked.server],
@@ -162,8 +174,10 @@ class Commitments:
                 frozenset(map(hash, told.instances)),
                 title(association, operation.invoked_by),
                 title(association, OTHER[operation.invoked_by]),
+                pair(association),
                 request.frames[-1:],
                 operation.status == 0,
+                told.transaction in self._early,
             )
             if len(self._asked) > TRANSACTIONS_KEPT:
                 self._asked.popitem(last=False)
@@ -175,6 +189,8 @@ class Commitments:
         # Where none of them was stored in this capture, it began too late to tell.
         if not unknown or len(unknown) == len(told.instances):
             return
+        if self._missed.before(pair(association), request.time):
+            return  # nor where it does not hold all that they said
         yield finding(
             "commitment-not-stored",
             f"{title(association, operation.invoked_by)} asks for commitment of instances that it "

@@ -17,6 +17,7 @@ from dicomsniff.analysis.findings.endings import (
     not_waited_for,
     swallowed,
     tls_alert,
+    unheard,
     woken,
 )
 from dicomsniff.analysis.findings.unfinished import broken_off
@@ -375,7 +376,8 @@ def _cut_and_aborted(association: Association) -> Iterator[Finding]:
     "error",
     "connection",
     "The connection ended without release or abort. A warning where nothing was left unanswered, "
-    "a note where release had been asked for, or where no presentation context was accepted.",
+    "a note where release had been asked for, where no presentation context was accepted, or where "
+    "the capture misses the last that was said.",
     "PS3.8 9.1.4",
 )
 def ended(view: View) -> Iterator[Finding]:
@@ -391,6 +393,20 @@ def ended(view: View) -> Iterator[Finding]:
     if cut_sides(association):
         return  # told by its own rule, or as what is no PDU
     if broken_off(view, end):
+        return
+    gap = unheard(association)
+    if gap is not None:
+        yield finding(
+            "connection-lost",
+            "How the association ended is not in the capture",
+            f"{circumstances(association, end, heard=False)} The capture misses the last "
+            f"{gap.length:,} bytes that {who(association, gap.sender)} sent: an A-RELEASE, an "
+            "A-ASSOCIATE-RJ or an A-ABORT may be among them.",
+            "The log of one of the two tells how it ended; or capture it again.",
+            gap,
+            end,
+            severity="note",
+        )
         return
     said = last_said(association, end)
     if said is not None and said.kind == "A-ASSOCIATE-AC" and all_refused(association):

@@ -12,6 +12,7 @@ from dicomsniff.analysis.findings.words import (
     spoken,
     who,
 )
+from dicomsniff.dicom.association import ENDING
 from dicomsniff.model import Association, Entry, Side
 
 IDLE_NS = 5_000_000_000
@@ -76,8 +77,9 @@ def idle(association: Association, end: Entry) -> int:
     return max(0, end.time - max(times)) if times else 0
 
 
-def circumstances(association: Association, end: Entry) -> str:
-    """Who closed, after what, after how long, and what was left unanswered."""
+def circumstances(association: Association, end: Entry, *, heard: bool = True) -> str:
+    """Who closed, after what, after how long, and what was left unanswered; not that where the
+    last words of a side were not ``heard``."""
     how = "reset the connection (RST)" if "RST" in end.detail else "closed the connection (FIN)"
     text = f"{who(association, end.sender)} {how}"
     said = last_said(association, end)
@@ -85,7 +87,7 @@ def circumstances(association: Association, end: Entry) -> str:
         after = seconds(idle(association, end))
         part = "" if said.complete else " unfinished"
         text += f" {after} after the{part} {spoken(said)} of the {said.sender}"
-    open_ = outstanding(association)
+    open_ = outstanding(association) if heard else []
     if open_:
         text += f". Unanswered: {listed(operation(each) for each in open_)}"
     return text + "."
@@ -125,6 +127,22 @@ def _heard(association: Association, side: Side) -> bool:
     """Whether the capture would have held an acknowledgement by the other side."""
     peer = association.peer(OTHER[side])
     return peer.bytes > 0 or (peer.transport is not None and peer.transport.round_trip is not None)
+
+
+def unheard(association: Association) -> Entry | None:
+    """The bytes that are missing where a side's last words would be, an A-RELEASE, A-ASSOCIATE-RJ
+    or A-ABORT perhaps. None where each side's last words are known."""
+    for side in _SIDES:
+        own = [
+            entry
+            for entry in association.timeline
+            if entry.sender == side and entry.kind != "CONNECTION-LOST"
+        ]
+        if not own or own[-1].kind != "GAP" or own[-1].length < ENDING:
+            continue
+        if len(own) < 2 or own[-2].complete or own[-2].kind == "GAP":
+            return own[-1]
+    return None
 
 
 def silence_before(association: Association, entry: Entry) -> int:

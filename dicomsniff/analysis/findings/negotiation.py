@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dicomsniff.analysis.findings import View, finding, rule
-from dicomsniff.analysis.findings.words import OTHER, count, listed, named, spoken, who
+from dicomsniff.analysis.findings.words import OTHER, count, listed, named, negotiated, spoken, who
 from dicomsniff.dicom.names import USER_IDENTITY_TYPES, context_result, is_storage
 from dicomsniff.model import (
     AssociatePDU,
@@ -54,7 +54,7 @@ def _negotiation(association: Association) -> list[Entry]:
 
 def _answered(association: Association) -> list[PresentationContext]:
     """The contexts where both the request and its acceptance were captured."""
-    if len(_negotiation(association)) < 2:
+    if not negotiated(association):
         return []
     return list(association.contexts.values())
 
@@ -272,7 +272,7 @@ def _all_known(contexts: list[PresentationContext]) -> bool:
 def not_accepted(view: View) -> Iterator[Finding]:
     """Used though refused."""
     association = view.association
-    if association.partial or association.gaps or len(_negotiation(association)) < 2:
+    if association.partial or association.gaps or not negotiated(association):
         return
     wrong: dict[int, list[Entry]] = {}
     for entry in association.timeline:
@@ -387,7 +387,7 @@ def small(view: View) -> Iterator[Finding]:
 def window(view: View) -> Iterator[Finding]:
     """Requests that were sent before earlier ones were answered."""
     association = view.association
-    if association.partial or association.gaps or len(_negotiation(association)) < 2:
+    if association.partial or association.gaps or not negotiated(association):
         return
     asked = association.requestor.user_information
     answer = association.acceptor.user_information
@@ -457,7 +457,7 @@ def _most_outstanding(association: Association, side: Side) -> tuple[int, Entry 
 def roles(view: View) -> Iterator[Finding]:
     """Without the role no C-STORE sub-operation can come back."""
     association = view.association
-    if association.partial or len(_negotiation(association)) < 2:
+    if association.partial or not negotiated(association):
         return
     request = next((each.request for each in view.operations("C-GET") if each.request), None)
     storage = {

@@ -10,6 +10,7 @@ from typing import Final
 from dicomsniff.analysis import about
 from dicomsniff.analysis.findings import Rule, View, finding, watch
 from dicomsniff.analysis.findings.asked import has_value, whole
+from dicomsniff.analysis.findings.missed import Missed, Pair, pair
 from dicomsniff.analysis.findings.telling import call, keys, title
 from dicomsniff.analysis.findings.words import OTHER, listed, seconds
 from dicomsniff.dicom.elements import Element
@@ -78,7 +79,8 @@ NOT_ENDED = Rule(
     "warning",
     "procedure",
     "A performed procedure step was created and never COMPLETED or DISCONTINUED; a note where the "
-    "examination may still have been under way when the capture ended.",
+    "examination may still have been under way when the capture ended, or where it misses a "
+    "part of what the two said since.",
     "PS3.4 F.7.2.2.2",
 )
 
@@ -103,6 +105,7 @@ class _Step:
     """Tags that have a value by now."""
     modality: str = ""
     manager: str = ""
+    machines: Pair = frozenset()
     frames: tuple[int, ...] = ()
 
     @property
@@ -125,9 +128,11 @@ class PerformedSteps:
         self._steps: OrderedDict[str, _Step] = OrderedDict()
         self._latest: dict[str, int] = {}
         """Modality to the time when it last began a step."""
+        self._missed = Missed()
 
     def association(self, view: View) -> Iterator[Finding]:
         """Take what an association says of performed steps."""
+        self._missed.note(view.association)
         for operation in view.operations("N-CREATE", "N-SET"):
             request = operation.request
             if (
@@ -165,16 +170,18 @@ class PerformedSteps:
                 continue
             age = (info.last or created.time) - created.time
             later = self._latest.get(step.modality, 0) > created.time
-            sure = later or age >= AN_EXAMINATION_NS
+            missed = self._missed.since(step.machines, created.time)
+            sure = (later or age >= AN_EXAMINATION_NS) and not missed
             yield finding(
                 "mpps-not-completed",
                 f"{step.modality} began a procedure step and never ended it",
                 f"N-CREATE in association {created.association} (entry {created.entry}), "
                 f"{seconds(age)} before the end of the capture"
                 + (f"; {step.modality} has begun another one since" if later else "")
-                + ". No N-SET with COMPLETED or DISCONTINUED followed.",
+                + f". No N-SET with COMPLETED or DISCONTINUED followed.{missed}",
                 f"On {step.modality}: was the examination closed there? {step.manager} shows it as "
-                "under way until then." + ("" if sure else " It may also just have been going on."),
+                "under way until then."
+                + ("" if sure or missed else " It may also just have been going on."),
                 severity="warning" if sure else "note",
                 frames=step.frames,
                 ae_titles=[step.modality, step.manager],
@@ -202,6 +209,7 @@ class PerformedSteps:
             if created:
                 step.modality = title(association, operation.invoked_by)
                 step.manager = title(association, OTHER[operation.invoked_by])
+                step.machines = pair(association)
                 step.frames = request.frames[-1:]
                 if len(self._latest) < STEPS_KEPT:
                     self._latest[step.modality] = max(

@@ -19,7 +19,7 @@ from dicomsniff.analysis.findings import (
 )
 from dicomsniff.analysis.findings.fresh import Fresh
 from dicomsniff.analysis.findings.telling import call, title
-from dicomsniff.analysis.findings.words import NAMED, count, listed, named
+from dicomsniff.analysis.findings.words import NAMED, count, listed, named, negotiated
 from dicomsniff.dicom.names import is_storage, reject_text, status
 from dicomsniff.model import (
     Association,
@@ -104,11 +104,11 @@ class _Sub:
     accepted: int
     """Presentation contexts."""
     answered: bool
-    """Whether the acceptor answered the association request."""
+    """Whether it is known how the acceptor answered the association request."""
     proposed: tuple[str, ...]
     """Abstract syntaxes."""
     whole: bool
-    """Nothing of it is missing."""
+    """Nothing of it is missing, and what was captured of it is known."""
     stores: dict[_Cause, _Counts]
     frames: tuple[int, ...]
 
@@ -155,6 +155,11 @@ class _Live:
         return _sub(self.association, stores, ended)
 
 
+def _held(association: Association) -> bool:
+    """Whether it is still open, and not all that was captured of it is told yet."""
+    return association.under_way is not None and association.under_way()[0] > 0
+
+
 def _sub(association: Association, stores: dict[_Cause, _Counts], ended: bool) -> _Sub:
     rejected = ""
     for entry in association.timeline[:4]:
@@ -173,9 +178,11 @@ def _sub(association: Association, stores: dict[_Cause, _Counts], ended: bool) -
         association.outcome_detail,
         rejected,
         sum(context.result == 0 for context in contexts),
-        any(entry.kind == "A-ASSOCIATE-AC" for entry in association.timeline[:4]),
+        any(
+            entry.kind == "A-ASSOCIATE-AC" and entry.complete for entry in association.timeline[:4]
+        ),
         tuple(dict.fromkeys(c.abstract_syntax for c in contexts if c.abstract_syntax)),
-        not association.gaps and not association.partial,
+        not association.gaps and not association.partial and not _held(association),
         stores,
         tuple(entry.last_frame for entry in association.timeline[:3]),
     )
@@ -687,8 +694,10 @@ def _storage(association: Association) -> list[PresentationContext]:
 def _storage_refused(association: Association) -> bool:
     """Whether it is known that no storage SOP class was accepted."""
     contexts = association.contexts.values()
-    if association.partial or not contexts or any(each.result is None for each in contexts):
-        return False  # the answer was not captured
+    if association.partial or not negotiated(association) or not contexts:
+        return False
+    if any(each.result is None for each in contexts):
+        return False
     return not any(each.result == 0 for each in _storage(association))
 
 

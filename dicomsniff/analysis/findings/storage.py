@@ -311,8 +311,8 @@ class Stored:
     """What was stored where, and on how many associations."""
 
     def __init__(self) -> None:
-        self._instances: OrderedDict[int, int] = OrderedDict()
-        """Hash of receiver and SOP Instance UID to the association that stored it."""
+        self._instances: OrderedDict[int, tuple[int, int]] = OrderedDict()
+        """Hash of receiver and SOP Instance UID to the association that stored it, and when."""
         self._runs: OrderedDict[tuple[str, str, int], _Run] = OrderedDict()
         self._done: list[_Run] = []
 
@@ -332,10 +332,11 @@ class Stored:
             receiver = association.other(operation.invoked_by)
             place = hash((receiver.ae_title, receiver.address, uid))
             known = self._instances.get(place)
-            if known is not None:
+            # What the capture misses a part of may be told late.
+            if known is not None and known[1] <= request.time:
                 again.setdefault(operation.invoked_by, []).append(request)
-                before[known] = None
-            self._instances[place] = association.id
+                before[known[0]] = None
+            self._instances[place] = association.id, request.time
             self._instances.move_to_end(place)
             if len(self._instances) > INSTANCES_KEPT:
                 self._instances.popitem(last=False)

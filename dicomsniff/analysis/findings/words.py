@@ -72,9 +72,17 @@ def spoken(entry: Entry) -> str:
     return f"{entry.kind} (entry {entry.number})"
 
 
+def negotiated(association: Association) -> bool:
+    """Whether a request and its acceptance were captured, and both whole: of one that a snap
+    length cut, items may be missing."""
+    both = [e for e in association.timeline if e.kind in ("A-ASSOCIATE-RQ", "A-ASSOCIATE-AC")]
+    return len(both) > 1 and all(entry.complete for entry in both)
+
+
 def outstanding(association: Association, end: Entry | None = None) -> list[Operation]:
     """Operations whose request crossed the wire whole and that have no final response; none that
-    came before ``end``, where that is given."""
+    came before ``end``, where that is given. Not those whose response may be among what the
+    capture misses."""
     return [
         each
         for each in association.operations
@@ -82,7 +90,14 @@ def outstanding(association: Association, end: Entry | None = None) -> list[Oper
         and each.request.complete
         and (end is None or each.request.number < end.number)
         and not settled(each, end)
+        and not _missed(association, each, each.request)
     ]
+
+
+def _missed(association: Association, operation: Operation, request: Entry) -> bool:
+    """Whether bytes of the side that answers are missing from the capture behind a request."""
+    answers = OTHER[operation.invoked_by]
+    return any(gap.sender == answers and gap.time >= request.time for gap in association.gaps)
 
 
 def settled(operation: Operation, end: Entry | None = None) -> bool:
