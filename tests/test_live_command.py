@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import struct
@@ -443,6 +444,7 @@ def test_a_snap_length_leaves_gaps_that_are_told(lan: Wire, tmp_path: Path) -> N
         (["--ring", "10x100MB"], "--write"),
         (["--dicom-only"], "--write"),
         (["--json", "--write", "/no/such/folder/x.pcapng"], "/no/such/folder/x.pcapng"),
+        (["--json", "--write", "-"], "name one"),
         (["--json", "--ring", "ten", "--write", "x"], "10x100MB"),
         (["--json", "--duration", "soon"], "15min"),
         (["--json", "--count", "0"], "above 0"),
@@ -503,3 +505,101 @@ def test_a_tag_that_the_kernel_took_out_is_put_back(
     ).stdout.splitlines()
     tagged = [row.split("\t") for row in rows if row.startswith("5\t")]
     assert [row[1:3] for row in tagged] == [["146" if interface == "veth1" else "152", "108"]]
+
+
+def outcomes(out: bytes) -> list[str]:
+    return [json.loads(line)["outcome"] for line in out.splitlines()]
+
+
+def test_an_interface_that_is_renamed_is_followed(lan: Wire, tmp_path: Path) -> None:
+    """udev does that while a capture runs."""
+    serve(lan, tmp_path / "received")
+    live = Live(lan, "--json")
+    echo(lan)
+    live.line()
+    for words in ("veth1 down", "veth1 name mirror7", "mirror7 up"):
+        lan.run(1, *f"ip link set {words}".split())
+        time.sleep(1.2)
+    echo(lan)
+    assert live.line()["outcome"] == "released"
+    # Told when it happened, not at the end.
+    assert live.process.stderr is not None
+    told = [live.process.stderr.readline().decode() for _ in range(2)]
+    assert told[0].endswith("veth1: went down; the capture goes on when it is up again\n")
+    assert told[1].endswith("veth1, which is mirror7 now, is up again\n")
+    left, _ = live.end()
+    assert left == []
+
+
+def test_an_interface_that_is_deleted_while_it_is_down(lan: Wire) -> None:
+    """The kernel says nothing more of an interface that is down."""
+    live = Live(lan, "--json")
+    lan.run(1, "ip", "link", "set", "veth1", "down")
+    time.sleep(1.5)
+    assert live.process.poll() is None
+    lan.run(1, "ip", "link", "del", "veth1")
+    _, said = live.process.communicate(timeout=30)
+    assert live.process.returncode == 2
+    assert said.decode().splitlines()[-1] == "dicomsniff: veth1: is gone; the capture ended there"
+
+
+def test_what_came_before_an_interface_is_deleted_is_told(lan: Wire, tmp_path: Path) -> None:
+    """What was said last is still on its way to us when the interface goes."""
+    serve(lan, tmp_path / "received")
+    live = Live(lan, "--json")
+    lan.run(0, "sh", "-c", f"echoscu -aet FLC1270 -aec MOZI {SECOND} {PORT}; ip link del veth0")
+    out, said = live.process.communicate(timeout=30)
+    assert live.process.returncode == 2, said
+    assert outcomes(out) == ["released"]
+
+
+def test_the_output_that_fails_is_not_the_interface(lan: Wire, tmp_path: Path) -> None:
+    serve(lan, tmp_path / "received")
+    with open("/dev/full", "wb") as full:
+        process = lan.start(
+            1,
+            [*PROGRAM, "live", "veth1", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        status = Path(f"/proc/{process.pid}/status")
+        wait_until(lambda: "CapBnd:\t0000000000000000" in status.read_text())
+        echo(lan)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert b"No space left on device" in said
+    assert b"veth1: No space" not in said
+    assert b"Traceback" not in said
+
+
+def test_a_terminal_that_is_closed_does_not_end_what_nohup_began(lan: Wire) -> None:
+    process = lan.start(
+        1,
+        ["nohup", *PROGRAM, "live", "veth1", "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    status = Path(f"/proc/{process.pid}/status")
+    wait_until(lambda: "CapBnd:\t0000000000000000" in status.read_text())
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_an_interface_whose_name_is_no_text(lan: Wire) -> None:
+    """The kernel allows any byte but a slash and white space; scapy fails where there is one."""
+    name = b"mirror\xff"
+    for words in (b"veth1 down", b"veth1 name " + name, name + b" up"):
+        ip = [os.fsencode(word) for word in lan.inside(1, "ip", "link", "set")]
+        subprocess.run([*ip, *words.split()], check=True)
+    for words in (["interfaces"], ["live", "lo", "--json"], ["live", os.fsdecode(name), "--json"]):
+        done = lan.run(1, *PROGRAM, *words, cwd=ROOT, check=False)
+        assert done.returncode == 2
+        assert "no UTF-8" in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr

@@ -239,6 +239,8 @@ class Pipeline:
     def finish(self) -> None:
         """The capture ends: hand on what is unfinished."""
         self._tracker.finish()
+        if self._keeper is not None:
+            self._keeper.tick()  # some are recognised only now
         ports = DICOM_PORTS | self._ports
         self.info.attempts = [
             attempt

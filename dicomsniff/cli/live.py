@@ -149,10 +149,12 @@ def watch(args: argparse.Namespace, chosen: Chosen | None, notice: Callable[[str
         raise LiveError("live: no terminal; --json or --events stream instead, --write keeps")
     if (args.ring or args.dicom_only) and not args.write:
         raise LiveError("live: --ring and --dicom-only go with --write FILE")
+    if args.write == "-":
+        raise LiveError("live: --write keeps packets in a file: name one")
     screen = not streams and sys.stdout.isatty()
     goes_on_as = privileges.calling_user()
     prepare(goes_on_as[0] if goes_on_as else privileges.this_user(), screen=screen)
-    source: LiveCapture | Decrypting = open_live(
+    capture = open_live(
         *args.interface,
         capture_filter=args.filter,
         promiscuous=args.promiscuous,
@@ -160,6 +162,9 @@ def watch(args: argparse.Namespace, chosen: Chosen | None, notice: Callable[[str
         duration=args.duration,
         count=args.count,
     )
+    if not screen:
+        capture.hear = notice
+    source: LiveCapture | Decrypting = capture
     writer = None
     # From here to the last word a signal ends the capture, and nothing else.
     with nullcontext() if screen else _ended_by_signals(lambda: source.stop()):
@@ -168,7 +173,7 @@ def watch(args: argparse.Namespace, chosen: Chosen | None, notice: Callable[[str
             if told and not screen:
                 notice(told)
             if args.keylog is not None or args.tls_key:
-                source = decrypted(source, keylog=args.keylog, tls_keys=args.tls_key)
+                source = decrypted(capture, keylog=args.keylog, tls_keys=args.tls_key)
             if args.write:
                 writer = PcapngWriter(args.write, source.links, args.ring)
             keeper = None if writer is None else _keeper(source, writer, args.dicom_only)
@@ -282,7 +287,7 @@ def _stream(
 @contextmanager
 def _ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     """The first SIGINT, SIGTERM or SIGHUP ends the capture (``stop``), what is open is then
-    finished; a second one ends that, too."""
+    finished; a second one ends that, too. A SIGHUP that is ignored (nohup) stays so."""
 
     def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
         for each in before:
@@ -290,7 +295,7 @@ def _ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
         stop()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if os.name == "posix":
+    if os.name == "posix" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, end) for number in numbers}
     try:

@@ -79,11 +79,19 @@ def list_interfaces() -> list[Interface]:
     import logging
 
     logging.getLogger("scapy").setLevel(logging.CRITICAL)
-    import scapy.arch  # noqa: F401 - tells scapy how this system lists interfaces
-    from scapy.config import conf
-
     allowed = may_capture()
-    conf.ifaces.reload()
+    try:
+        import scapy.arch  # noqa: F401 - tells scapy how this system lists interfaces
+        from scapy.config import conf
+
+        conf.ifaces.reload()
+    except UnicodeDecodeError:
+        from dicomsniff.sources import SourceError
+
+        raise SourceError(
+            "the interfaces cannot be listed: the name of one is no UTF-8 text, which scapy cannot "
+            "read; as root give it another one: ip link set dev OLD name NEW"
+        ) from None
     found = []
     for interface in sorted(conf.ifaces.values(), key=lambda each: each.index):
         name = str(interface.network_name)

@@ -110,6 +110,11 @@ _ADDRESS: Final = struct.Struct("=50xHiHBB8s")
 """The rest of struct sockaddr_ll: protocol, interface, hardware type, packet type, length of the
 address, address."""
 _COOKED_HEAD: Final = struct.Struct("!HxxIHBB8s")
+_FLAGS_OF: Final = 0x8913
+"""SIOCGIFFLAGS."""
+_FLAGS: Final = struct.Struct("=16sH22x")
+"""struct ifreq: name, flags."""
+_UP: Final = 1
 _SECOND: Final = 1_000_000_000
 
 _Taken = tuple[int, int, bytes, int]
@@ -153,6 +158,8 @@ class LiveCapture:
         self._looked = (0.0, time.time_ns())
         """When the counter was looked at: on the monotonic clock, and on that of the packets."""
         self.notices: list[str] = []
+        self.hear: Callable[[str], None] | None = None
+        """Told of what would be a notice, when it happens."""
         self.idle: Callable[[int], None] | None = None
         """Called about once a second, between frames, with a time up to which no frame is missing
         (nanoseconds since the epoch): time passes on a silent network too, and where packets are
@@ -174,6 +181,8 @@ class LiveCapture:
         self._until: int | None = None
         """Packets up to this time are handed over yet, and then no more."""
         self._iterating = False
+        self._gone: SourceError | None = None
+        """Why nothing can come any more."""
         names = list(dict.fromkeys(interfaces))
         for name in names:
             _check(name, snaplen)
@@ -206,12 +215,10 @@ class LiveCapture:
                 return
             self._iterating = True
         try:
-            if sys.platform == "linux":
-                yield from self._linux()
-            else:
-                yield from self._elsewhere()
-        except OSError as error:
-            raise SourceError(f"{self.name}: {error.strerror or error}") from None
+            # What is called from in there may fail as well, and then it is not an interface.
+            yield from self._linux() if sys.platform == "linux" else self._elsewhere()
+            if self._gone is not None:
+                raise self._gone
         finally:
             self._count_drops()
             with self._lock:
@@ -258,6 +265,9 @@ class LiveCapture:
             if now >= look:
                 look = now + STATISTICS_EVERY
                 self._count_drops()
+                for ring in rings:
+                    if ring.down:
+                        self._down(ring)
                 if self.idle is not None:
                     # What came within the block's time may still be on its way to us.
                     upto = last if busy else time.time_ns()
@@ -277,26 +287,43 @@ class LiveCapture:
         """Wait for a block, or until a time; False where nothing can come any more."""
         poll = select.poll()
         for ring in self._rings:
-            poll.register(ring.descriptor, select.POLLIN)
+            if not ring.gone:
+                poll.register(ring.descriptor, select.POLLIN)
         poll.register(self._wake[0], select.POLLIN)
-        for descriptor, event in poll.poll(max(0.0, until - time.monotonic()) * 1000):
+        try:
+            events = poll.poll(max(0.0, until - time.monotonic()) * 1000)
+        except OSError as error:
+            raise SourceError(f"{self.name}: {error.strerror or error}") from None
+        for descriptor, event in events:
             if event & (select.POLLERR | select.POLLHUP):
                 self._down(next(each for each in self._rings if each.descriptor == descriptor))
         return not self._closed
 
     def _down(self, ring: _Ring) -> None:
-        """An interface went down: it may come back, or there are others. Raises ``SourceError``
-        where neither is so."""
+        """An interface is down: it may come back, or be gone, and there may be others. Where there
+        are none the capture ends, with what has come before."""
         ring.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # reading it clears it
-        if ring.exists():
-            self._notice(f"{ring.name}: went down; the capture goes on when it is up again")
+        now = ring.now_called()
+        if now is not None:
+            up = ring.up(now)
+            called = f"{ring.name}: " if now == ring.name else f"{ring.name}, which is {now} now, "
+            if not up and not ring.down:
+                self._notice(f"{called}went down; the capture goes on when it is up again")
+            elif up and ring.down:
+                self._notice(f"{called}is up again")
+            ring.down = not up
             return
-        if not any(each.exists() for each in self._rings):
-            raise SourceError(f"{ring.name}: is gone; the capture ended there")
-        self._notice(f"{ring.name}: is gone; the capture goes on without it")
+        ring.gone, ring.down = True, False
+        if not all(each.gone for each in self._rings):
+            self._notice(f"{ring.name}: is gone; the capture goes on without it")
+            return
+        self._gone = SourceError(f"{ring.name}: is gone; the capture ended there")
+        self.stop()
 
     def _notice(self, text: str) -> None:
-        if len(self.notices) < NOTICES_KEPT:
+        if self.hear is not None:
+            self.hear(text)
+        elif len(self.notices) < NOTICES_KEPT:
             self.notices.append(text)
 
     def _link_type_elsewhere(self) -> int:
@@ -313,11 +340,15 @@ class LiveCapture:
         end = time.monotonic() + (self._duration if self._duration is not None else 1e12)
         while not self._closed and self._until is None and number < most and time.monotonic() < end:
             # Asks often whether to end: not every one of these sockets can be waited for.
-            if not listening.select([listening], 0.2):
+            try:
+                ready = listening.select([listening], 0.2)
+                _, data, when = listening.recv_raw(FRAME_SIZE) if ready else (None, b"", None)
+            except OSError as error:
+                raise SourceError(f"{self.name}: {error.strerror or error}") from None
+            if not ready:
                 if self.idle is not None:
                     self.idle(time.time_ns() - _SECOND)
                 continue
-            _, data, when = listening.recv_raw(FRAME_SIZE)
             if not data:
                 continue
             length = len(data)
@@ -418,6 +449,9 @@ class _Ring:
         """Packets so far: the number of the latest."""
         self.last = 0
         """When the last packet of the latest block came."""
+        self.down = False
+        """Known to be down; the kernel tells only once."""
+        self.gone = False
         self._blocks = self._map(max(RING // sharing, RING_LEAST) // BLOCK)
         self._next = 0
 
@@ -539,12 +573,26 @@ class _Ring:
             return 0
         return int(struct.unpack("=III", counts)[1])
 
-    def exists(self) -> bool:
-        """Whether the interface is still there."""
+    def now_called(self) -> str | None:
+        """The name of the interface, which may be another one by now; None where it is gone."""
+        if self._cooked:
+            return self.name
         try:
-            return self._cooked or socket.if_nametoindex(self.name) == self._number
+            return socket.if_indextoname(self._number)
+        except OSError:
+            return None
+
+    def up(self, name: str) -> bool:
+        """Whether the interface that is called so by now is up."""
+        if self._cooked:
+            return True
+        import fcntl  # not on every system
+
+        try:
+            told = fcntl.ioctl(self.descriptor, _FLAGS_OF, _FLAGS.pack(os.fsencode(name), 0))
         except OSError:
             return False
+        return bool(_FLAGS.unpack(told)[1] & _UP)
 
     def close(self) -> None:
         """Give the memory back."""

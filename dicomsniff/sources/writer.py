@@ -89,6 +89,8 @@ class PcapngWriter:
         self._pending: list[bytes] = []
         self._waiting = 0
         self._written = 0
+        self._empty = True
+        """Whether the present file holds no packet yet."""
         self._room = FLUSH_BYTES
         """Bytes that may wait: no more than the present file has room for."""
         self._stream: BinaryIO | None = None
@@ -102,6 +104,7 @@ class PcapngWriter:
         length, pieces = packet(frame, link)
         self._pending += pieces
         self._waiting += length
+        self._empty = False
         self.packets += 1
         if self._waiting >= self._room:
             self.flush()
@@ -155,7 +158,8 @@ class PcapngWriter:
         self._written += len(data)
         rotate = self._rotation
         if rotate is not None and rotate.size is not None:
-            if self._written >= rotate.size:
+            # A file of which the descriptions alone are that long holds a packet all the same.
+            if self._written >= rotate.size and not self._empty:
                 self._rotate()
             else:
                 self._room = min(FLUSH_BYTES, rotate.size - self._written)
@@ -215,6 +219,7 @@ class PcapngWriter:
                     pass  # somebody else has removed or moved it
             self._rotate_at = time.monotonic() + (rotate.seconds or 0)
         self._written = 0
+        self._empty = not self._pending
         described = map(_described, self._links)
         self._pending[:0] = [section(f"dicomsniff {__version__}"), *described]
         self.flush()

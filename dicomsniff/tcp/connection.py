@@ -127,6 +127,7 @@ class Connection:
         if self.gone:
             return
         self.gone = True
+        self.recognised = self.recognised or recognised(self)
         self.receiver = None
         for stream in self.streams:
             stream.let_go()

@@ -52,8 +52,8 @@ def run(
     the capture once more, to copy packets and objects from it: as before, or (True) every packet of
     it, without filters and decryption; text says why that cannot be.
 
-    Returns 0, or 2 where the source could not be opened or gave nothing before it failed; the
-    reason is then on stderr, since the screen that showed it is gone.
+    Returns 0, or 2 where the source could not be opened, or failed, or where packets could not be
+    kept; the reason is then on stderr, since the screen that showed it is gone.
     """
     import sys
 

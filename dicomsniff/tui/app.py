@@ -315,8 +315,7 @@ class DicomsniffApp(App[None], inherit_bindings=False):
         # Counts may be half a second old: drawing them is most of what a look costs.
         all_of_it = loader.done or self._looks % LOOKS_FOR_COUNTS == 0 or not self.status.shown
         self._settled = loader.done
-        # tshark is asked when the source is opened, and says what it cannot read afterwards.
-        if loader.error and not (loader.opened and loader.frames):
+        if loader.error:
             self.fatal = loader.error
         associations = self.pane("associations")
         if loader.error and not loader.associations and not self.filter:

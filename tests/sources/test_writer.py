@@ -109,6 +109,17 @@ def test_files_of_a_ring_are_no_longer_than_was_asked_for(tmp_path: Path) -> Non
     assert all(20_000 <= size < 20_000 + 100 for size in sizes[:-1])
 
 
+def test_files_that_are_shorter_than_their_own_beginning(tmp_path: Path) -> None:
+    """Each holds a packet."""
+    ring = Rotation(3, 100, None)
+    with closing(PcapngWriter(str(tmp_path / "k.pcapng"), [ETHERNET, COOKED], ring)) as writer:
+        for frame in frames(5):
+            writer.write(frame)
+    kept = sorted(tmp_path.glob("k_*.pcapng"))
+    assert writer.packets == 5
+    assert [frame.data[0] for path in kept for frame in read(path)] == [3, 4]
+
+
 def test_what_was_kept_is_told(tmp_path: Path) -> None:
     path = tmp_path / "one.pcapng"
     with closing(PcapngWriter(str(path), [ETHERNET])) as writer:

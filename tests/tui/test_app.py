@@ -429,7 +429,19 @@ async def test_a_source_that_breaks_keeps_what_came_before() -> None:
     async with opened(lambda: Breaks(frames, 0)) as (app, pilot):
         await until(pilot, lambda: "the cable was pulled" in text_of(app))
         assert len(app.loader.rows) >= 11
-        assert app.fatal == ""
+        assert app.fatal == "the cable was pulled"
+
+
+async def test_packets_that_cannot_be_kept_any_more_are_told_behind_the_screen() -> None:
+    class Full:
+        def take(self, *_: object) -> None:
+            raise SourceError("kept.pcapng: No space left on device; 0 packets were kept")
+
+        skimmed = tick = take
+
+    async with opened("worklist.pcapng", keeper=Full()) as (app, pilot):
+        await until(pilot, lambda: "No space left on device" in text_of(app))
+        assert app.fatal.startswith("kept.pcapng: No space left")
 
 
 async def test_where_from_the_command_line() -> None:
