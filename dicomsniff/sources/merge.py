@@ -61,7 +61,7 @@ class Merged:
     def __iter__(self) -> Iterator[Frame]:
         """Every frame, numbered anew. Once."""
         number = 0
-        heap: list[tuple[int, int, Frame, Iterator[Frame]]] = []
+        heap: list[tuple[int, int, int, Frame, Iterator[Frame]]] = []
         opened: tuple[int, Iterator[Frame]] | None = self._next
         while not self._closed:
             if opened is not None:
@@ -69,20 +69,21 @@ class Merged:
                 opened = None
                 first = next(frames, None)
                 if first is not None:
-                    heappush(heap, (first.time, place, first, frames))
+                    heappush(heap, (first.time, _turn(first, place), place, first, frames))
             if self._waiting and (not heap or heap[0][0] >= self._waiting[-1][0]):
                 opened = self._begin()
                 continue
             if not heap:
                 return
-            _, place, frame, frames = heap[0]
+            _, _, place, frame, frames = heap[0]
             number += 1
             yield _numbered(frame, number)
             following = next(frames, None)
             if following is None:
                 heappop(heap)
             else:
-                heapreplace(heap, (following.time, place, following, frames))
+                turn = _turn(following, place)
+                heapreplace(heap, (following.time, turn, place, following, frames))
 
     def close(self) -> None:
         """Close every capture."""
@@ -105,6 +106,12 @@ class Merged:
     def notices(self) -> list[str]:
         """Each notice once."""
         return list(dict.fromkeys(n for source in self._sources for n in source.notices))
+
+
+def _turn(frame: Frame, place: int) -> int:
+    """What decides between frames of one time. mergecap takes that of the last file; of those that
+    have no time (simple packet blocks) that of the first."""
+    return -place if frame.time else place
 
 
 def _numbered(frame: Frame, number: int) -> Frame:

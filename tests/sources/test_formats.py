@@ -6,6 +6,7 @@ import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -13,6 +14,7 @@ from dicomsniff.analysis.pipeline import Listener, Pipeline, run
 from dicomsniff.model import Association
 from dicomsniff.sources import SourceError, open_captures
 from tests import rewrite
+from tests.sources.files import PcapNg
 from tests.support import capture, require
 
 
@@ -190,6 +192,49 @@ def test_interfaces_captured_beside_each_other(ethernet: Path, tmp_path: Path) -
         files.append(tmp_path / f"{number}.pcap")
         files[-1].write_bytes(rewrite.pcap(way))
     assert story(*files, reader="scapy")[0] == story(ethernet, reader="scapy")[0]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_frames_of_one_time_are_numbered_as_mergecap_numbers_them(
+    seed: int, tmp_path: Path
+) -> None:
+    """Also where a file is not in the order of its own time, or has frames without one."""
+    random = Random(seed)
+    paths = []
+    for number in range(random.randint(2, 4)):
+        times = [random.randint(0, 6) for _ in range(random.randint(1, 8))]
+        if random.random() < 0.7:
+            times.sort()
+        paths.append(tmp_path / f"{number}.pcapng")
+        untimed = random.random() < 0.3
+        file = PcapNg().section().interface()
+        for at, time in enumerate(times):
+            data = b"\x02" * 12 + b"\x88\xb5" + f"{number}.{at}".encode().ljust(46, b"\0")
+            if untimed:
+                file.block(3, struct.pack("<I", len(data)) + data)
+            else:
+                file.packet(data, 1_000_000_000 + time)
+        paths[-1].write_bytes(file.data)
+    target = tmp_path / "merged.pcapng"
+    subprocess.run([require("mergecap"), "-w", target, *paths], check=True)
+    told = subprocess.run(
+        [
+            require("tshark"),
+            "-r",
+            target,
+            "-T",
+            "fields",
+            "-e",
+            "data.data",
+            "-d",
+            "ethertype==0x88b5,data",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    source = open_captures([str(path) for path in paths], reader="scapy")
+    assert [(frame.number, frame.data[14:].hex()) for frame in source] == list(enumerate(told, 1))
 
 
 def test_a_ring_is_not_opened_all_at_once(ethernet: Path, tmp_path: Path) -> None:
