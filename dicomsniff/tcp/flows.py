@@ -361,7 +361,7 @@ class Tracker(Passing):
         stream.heard = True
         first, second = connection.streams
         if flags & RST:
-            self._reset(stream, frame, time)
+            self._reset(stream, segment)
             return
         peer = stream.peer
         acked: int | None = None
@@ -463,8 +463,15 @@ class Tracker(Passing):
         if stream.conflicts != before and receiver is not None:
             receiver.conflict(stream.index, frame, time)
 
-    def _reset(self, stream: Stream, frame: int, time: int) -> None:
+    def _reset(self, stream: Stream, segment: Segment) -> None:
+        frame, time, _, seq, ack, flags, _, _, _ = segment
         connection = stream.connection
+        # Its numbers tell what was sent and received before. (Who resets in the name of another may
+        # put any into it.)
+        for each, number in ((stream, seq), (stream.peer, ack if flags & ACK else None)):
+            ahead = each.beyond(number)
+            if ahead <= HELD_SHARE:
+                each.acked = max(each.acked, each.offset + ahead)
         if connection.reset is None:
             connection.reset = (stream.index, frame, time)
             called = connection.streams[1]
