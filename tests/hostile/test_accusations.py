@@ -143,6 +143,18 @@ def test_last_words_that_are_missing(name: str, pdu: bytes) -> None:
     assert "Unanswered" not in lost.detail
 
 
+@pytest.mark.parametrize("frame", [26, 53, 63])
+def test_a_reset_tells_of_the_abort_in_front_of_it(frame: int) -> None:
+    """Nobody acknowledges it any more; the reset counts its bytes."""
+    path = capture("violations.pcapng")
+    (gone,) = (each for each in frames_of(path) if each.number == frame)
+    assert b"\x07\x00\x00\x00\x00\x04" in gone.data
+    _, findings = told(without(path, frame))
+    (lost,) = (each for each in findings if each.code == "connection-lost")
+    assert lost.severity == "note"
+    assert "misses the last 10 bytes" in lost.detail
+
+
 def test_a_reset_after_a_conversation_is_no_refusal() -> None:
     """The SYN-ACK is missing; somebody listens all the same."""
     path = capture("silence-reset.pcapng")

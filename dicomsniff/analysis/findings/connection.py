@@ -248,8 +248,8 @@ class Capture:
                 "capture-incomplete",
                 f"The capture misses {missing:,} bytes of this association",
                 f"{meanwhile if dropped else ''}"
-                f"{count(len(gaps), 'gap')}: bytes that the receiver acknowledged and that are not "
-                "in the capture. The two sides had them; what is told of messages around them may "
+                f"{count(len(gaps), 'gap')}: bytes that were acknowledged, or that later numbers "
+                "count, and that are not in the capture. What is told of messages around them may "
                 "be incomplete.",
                 BUSY
                 if dropped
