@@ -2,7 +2,7 @@
 
 Nothing of it needs scapy, and importing scapy takes longer than all that is done with a small
 capture: so this does without. Frame numbers, times and lengths are the ones tshark gives for the
-same file.
+same file, but for lengths that cannot be (:func:`believed`).
 
 draft-ietf-opsawg-pcap.
 """
@@ -18,6 +18,13 @@ from dicomsniff.sources.stream import Stream
 
 FRAME_LIMIT: Final = 262_144
 """Longest frame that is believed, as in Wireshark: a longer one is a damaged length."""
+
+
+def believed(length: int, captured: int) -> int:
+    """The length that a frame had on the wire, as its header claims, where that can be; else the
+    bytes that were captured of it. In the loops over frames this stands inline."""
+    return length if captured < length <= FRAME_LIMIT else captured
+
 
 MAGICS: Final = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -101,7 +108,7 @@ class PcapReader:
                             link_type,
                             start,
                             next_at,
-                            length if length > captured else captured,
+                            length if captured < length <= FRAME_LIMIT else captured,
                         )
                     )
                     at = next_at

@@ -27,7 +27,7 @@ from dicomsniff.sources.blocks import (
     SIMPLE_PACKET,
 )
 from dicomsniff.sources.losses import counted_losses
-from dicomsniff.sources.pcap import FRAME_LIMIT, SECOND, Damage, link_type_of
+from dicomsniff.sources.pcap import FRAME_LIMIT, SECOND, Damage, believed, link_type_of
 from dicomsniff.sources.stream import BLOCK_LIMIT, Stream
 
 SECRETS_LIMIT: Final = 16 << 20
@@ -42,6 +42,15 @@ NUMBERED: Final = frozenset(
 )
 """Blocks besides enhanced packets that Wireshark gives a frame number: packets of older kinds,
 systemd's journal, custom blocks, events of sysdig."""
+
+
+def _said_by_us(record: logging.LogRecord) -> bool:
+    """Whether scapy's words may pass: not those about the format, which come on stderr beside ours.
+    Those say it so that it is of use, and where it matters."""
+    return "PcapNg: " not in str(record.msg)
+
+
+logging.getLogger("scapy.runtime").addFilter(_said_by_us)
 
 
 class _Interface(NamedTuple):
@@ -77,16 +86,10 @@ class PcapNgReader(RawPcapNgReader):
         """Packets lost, as the packets themselves say."""
         self.counts_losses = False
         self.section = 0
-        # scapy's words would come on stderr beside ours, which say it so that it is of use.
-        logger = logging.getLogger("scapy")
-        level = logger.level
-        logger.setLevel(logging.CRITICAL)
         try:
             super().__init__("", cast("Any", stream), magic)
         except (Scapy_Exception, EOFError):
             raise Damage("ends within its header, or has one that cannot be read") from None
-        finally:
-            logger.setLevel(level)
 
     @property
     def dropped(self) -> int | None:
@@ -201,7 +204,7 @@ class PcapNgReader(RawPcapNgReader):
                             link_type,
                             start,
                             stop,
-                            length if length > captured else captured,
+                            length if captured < length <= FRAME_LIMIT else captured,
                         )
                     )
                     at = next_at
@@ -284,8 +287,12 @@ class PcapNgReader(RawPcapNgReader):
             raise Damage("a simple packet block that cannot be read")
         interface = self.known[0]
         length = Struct(self.endian + "I").unpack_from(body)[0]
-        captured = min(length, len(body) - 4, interface.snaplen or length)
-        return Frame(number, 0, interface.link_type, body[4 : 4 + captured], length)
+        captured = min(length, interface.snaplen or length)
+        if captured > len(body) - 4:
+            raise Damage(f"a simple packet block of {len(body) - 4} bytes for {captured}")
+        return Frame(
+            number, 0, interface.link_type, body[4 : 4 + captured], believed(length, captured)
+        )
 
     def _old_packet(self, body: bytes, number: int) -> Frame:
         """A frame in the obsolete packet block (type 2)."""
@@ -303,7 +310,7 @@ class PcapNgReader(RawPcapNgReader):
             interface.offset + _nanoseconds((high << 32) | low, interface.units),
             interface.link_type,
             body[20 : 20 + captured],
-            max(length, captured),
+            believed(length, captured),
         )
 
 

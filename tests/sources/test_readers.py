@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from dicomsniff.model import Frame, Source
 from dicomsniff.sources import open_capture
-from tests.sources.files import FILES, PcapNg, frames, pcap, pcapng
+from tests.sources.files import FILES, PcapNg, frames, option, pcap, pcapng
 from tests.support import CAPTURES, PUBLIC_CAPTURES, require
 
 RECORDED = sorted([*CAPTURES.glob("*.pcapng"), *PUBLIC_CAPTURES.glob("*/*.pcap")])
@@ -220,6 +221,41 @@ def test_a_length_that_nobody_believes(tmp_path: Path) -> None:
         assert pyshark.truncated
 
 
+@pytest.mark.parametrize("snaplen", [0, 60, 65_535])
+@pytest.mark.parametrize("claimed", [59, 60, 100, 65_536, 300_000, 0xFFFFFFFF])
+def test_a_packet_without_time_that_claims_more_than_its_block_holds(
+    snaplen: int, claimed: int, tmp_path: Path
+) -> None:
+    """How much of it is there follows from the snap length alone, so that is damage to tshark."""
+    require("tshark")
+    data = bytes(12) + b"\x88\xb5" + bytes(46)
+    file = PcapNg().section().interface(snaplen=snaplen)
+    for length in (60, claimed, 60):
+        file.block(3, struct.pack("<I", length) + data[:length])
+    path = tmp_path / "simple.pcapng"
+    path.write_bytes(file.data)
+    by_scapy, scapy = read(path, "scapy")
+    by_tshark, pyshark = read(path, "pyshark")
+    assert by_scapy == by_tshark
+    assert scapy.truncated == pyshark.truncated
+    assert sum(frame.length for frame in by_scapy) <= 2 * 60 + 262_144
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+def test_a_length_on_the_wire_that_nobody_believes(form: str, tmp_path: Path) -> None:
+    """With IP's own length left out, as offloading leaves it, it would be a hole of 4 GB."""
+    require("tshark")
+    data = frames((100,))[0]
+    path = tmp_path / f"claims.{form}"
+    if form == "pcap":
+        path.write_bytes(pcap([data])[: -4 - len(data)] + struct.pack("<I", 0xFFFFFFFF) + data)
+    else:
+        path.write_bytes(PcapNg().section().interface().packet(data, 1, length=0xFFFFFFFF).data)
+    for reader in ("scapy", "pyshark"):
+        (frame,), _ = read(path, reader)
+        assert (frame.length, frame.data) == (len(data), data)
+
+
 def test_scapy_writes_nothing_on_standard_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,6 +265,31 @@ def test_scapy_writes_nothing_on_standard_error(
             path.write_bytes(FILES[name][:size])
             read(path, "scapy")
     assert capfd.readouterr() == ("", "")
+
+
+def test_scapy_writes_nothing_while_packets_are_read(tmp_path: Path) -> None:
+    """Nor does it where blocks behind the first are odd."""
+    wrong = option("<", 9, b"\x06\x06") + struct.pack("<HH", 0, 8)
+    file = PcapNg().section().block(1, struct.pack("<HHI", 1, 0, 0) + wrong)
+    file.packet(frames((100,))[0], 1).packet(
+        frames((100,))[0], 2, options=struct.pack("<HH", 0, 4) + bytes(4)
+    )
+    file.block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 9, 0, -1))
+    path = tmp_path / "odd.pcapng"
+    path.write_bytes(file.data)
+    program = (
+        "from dicomsniff.sources import open_capture\n"
+        f"source = open_capture({str(path)!r}, reader='scapy')\n"
+        "print(len(list(source)), source.truncated)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(CAPTURES.parent)},
+    )
+    assert (run.stdout.split(), run.stderr) == (["2", "True"], "")
 
 
 # ---------------------------------------------------------------------------- losses
