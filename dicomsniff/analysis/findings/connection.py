@@ -248,9 +248,9 @@ class Capture:
                 "capture-incomplete",
                 f"The capture misses {missing:,} bytes of this association",
                 f"{meanwhile if dropped else ''}"
-                f"{count(len(gaps), 'gap')}: bytes that were acknowledged, or that later numbers "
-                "count, and that are not in the capture. What is told of messages around them may "
-                "be incomplete.",
+                f"{count(len(gaps), 'gap')}: bytes that were acknowledged, or that later "
+                "sequence numbers count, and that are not in the capture. What is told of messages "
+                "around them may be incomplete.",
                 BUSY
                 if dropped
                 else "Capture nearer to one of the two machines, with a larger buffer, without a "
