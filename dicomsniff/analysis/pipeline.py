@@ -8,7 +8,7 @@ A pipeline keeps nothing that has ended: whoever wants to keep associations does
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from time import time_ns as now
 from typing import TYPE_CHECKING, Protocol
 
@@ -161,7 +161,7 @@ class Pipeline:
         """Has ``info`` told how much was dropped; called before an association is checked."""
         self._linker = _linker() if keep else None
         self._attempts: dict[tuple[str, Endpoint, Answer], Attempt] = {}
-        self._checker = _checker(self.info, self._attempts.values()) if checks and keep else None
+        self._checker = self._new_checker() if checks and keep else None
         self._acceptors: set[tuple[str, int]] = set()
         self._encrypted: dict[bytes, tuple[Encrypted, Connection, int]] = {}
         """TLS connections by the key of each direction, with its side."""
@@ -251,9 +251,21 @@ class Pipeline:
         ]
         if self._checker is None and self.info.attempts:
             # Nothing was checked, but where nothing could be connected to, that is the answer.
-            self._checker = _checker(self.info, self._attempts.values())
+            self._checker = self._new_checker()
         if self._checker is not None:
             self.findings.extend(self._checker.finish(self.info))
+
+    def _new_checker(self) -> Checker:
+        # Late: the rules bring the decoder of data sets along.
+        from dicomsniff.analysis.findings import Checker
+
+        return Checker(self.info, self._attempts.values(), self._waiting)
+
+    def _waiting(self) -> Iterator[tuple[str, str]]:
+        """Addresses of both sides of the connections of which something is held back."""
+        for key in self._tracker.waiting():
+            caller, called = endpoints(key)
+            yield caller.address, called.address
 
     # -------------------------------------------------------------- from the tracker
 
@@ -462,13 +474,6 @@ class Pipeline:
             self._checker.association(association)
         self._listener.association_ended(association)
         self._stows.pop(association, None)
-
-
-def _checker(info: CaptureInfo, attempts: Collection[Attempt]) -> Checker:
-    # Late: the rules bring the decoder of data sets along.
-    from dicomsniff.analysis.findings import Checker
-
-    return Checker(info, attempts)
 
 
 def _stow() -> Stow:

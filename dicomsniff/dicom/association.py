@@ -131,6 +131,10 @@ _FORCED: Final[dict[Event, State]] = {
 """Where a PDU leads even if it was not legal: both sides act on it all the same. An A-ABORT
 is legal in every state that something can be aborted in."""
 
+RELEASE_LENGTH: Final = 10
+"""Bytes of an A-RELEASE-RQ and of an A-RELEASE-RP (PS3.8 9.3.6, 9.3.7), and also of an
+A-ASSOCIATE-RJ and an A-ABORT."""
+
 _OVER: Final[frozenset[State]] = frozenset(("requestor-aborted", "acceptor-aborted", "ended"))
 
 _WHY: Final[dict[State, str]] = {
@@ -147,14 +151,10 @@ _WHY: Final[dict[State, str]] = {
 }
 
 
-ENDING: Final = 10
-"""Bytes of an A-RELEASE-RP, an A-ASSOCIATE-RJ or an A-ABORT (PS3.8 9.3.4, 9.3.7, 9.3.8)."""
-
-
 class AssociationBuilder:
     """Rebuilds one association from its PDUs and messages."""
 
-    __slots__ = ("_lost", "_unheard", "association", "entries", "state")
+    __slots__ = ("_lost", "association", "entries", "state")
 
     def __init__(self, association: Association) -> None:
         self.association = association
@@ -163,8 +163,6 @@ class AssociationBuilder:
         """Entries so far: a listener may take them off the timeline."""
         self._lost: dict[Side, int] = {}
         """Bytes of each side that the capture does not hold."""
-        self._unheard: dict[Side, int] = {}
-        """Of each side of which whole PDUs may be missing: its bytes that were seen before that."""
 
     @property
     def over(self) -> bool:
@@ -217,33 +215,43 @@ class AssociationBuilder:
         """Bytes that are not understood, or an event."""
         self._add(entry)
 
-    def gap(self, entry: Entry, gap: Gap, *, inside: bool = False) -> None:
-        """Bytes that the capture does not hold; ``inside``: the rest of a PDU is among them."""
+    def gap(self, entry: Entry, gap: Gap) -> None:
+        """Bytes that the capture does not hold."""
         self.association.gaps.append(gap)
-        if not inside and gap.length >= ENDING:
-            self._unheard[gap.sender] = self.association.peer(gap.sender).bytes
         self._lost[gap.sender] = self._lost.get(gap.sender, 0) + gap.length
         self._add(entry)
 
-    def half_released(self) -> bool:
-        """Whether release was asked for, and the capture does not hold what was answered: nothing
-        of the direction that answers, or not the last that it said. Then a connection that closes
-        is what follows a release. Ends it so."""
+    def released_unseen(self) -> bool:
+        """Whether a connection that closes here was released, though the capture does not hold all
+        of it: release was asked for, and what the other side sent last is missing, or all that it
+        sent; or what each sent last is missing, and is as long as release and its answer. Ends it
+        so."""
         waiting: dict[State, Side] = {
             "requestor-releasing": "acceptor",
             "acceptor-releasing": "requestor",
         }
         answers = waiting.get(self.state)
-        if answers is None:
-            return False
-        heard = self.association.peer(answers).bytes
-        if not heard:
+        if answers is not None and not self.association.peer(answers).bytes:
             self._end("released", f"the {answers}'s direction was not captured")
-        elif self._unheard.get(answers) == heard:
+        elif answers is not None and self._missing_last(answers) >= RELEASE_LENGTH:
             self._end("released", f"the {answers}'s answer was not captured")
+        elif (
+            self.state == "established"
+            and self._missing_last("requestor") == RELEASE_LENGTH
+            and self._missing_last("acceptor") == RELEASE_LENGTH
+        ):
+            self._end("released", "by its length: what both sent last was not captured")
         else:
             return False
         return True
+
+    def _missing_last(self, side: Side) -> int:
+        """How many bytes are missing at the very end of what a side sent."""
+        for gap in reversed(self.association.gaps):
+            if gap.sender == side:
+                ends = gap.offset + gap.length == self.bytes_seen(side)
+                return gap.length if ends else 0
+        return 0
 
     def lost(self, entry: Entry) -> None:
         """The connection ended without release or abort."""

@@ -78,10 +78,6 @@ class Carrier(Protocol):
     def eventful(self) -> bool:
         """Whether TCP did anything out of the ordinary so far."""
 
-    @property
-    def held(self) -> int:
-        """Bytes known to have been sent that were not handed over yet."""
-
     def transport(self, side: int) -> Transport:
         """What TCP did with the bytes of one side until now."""
 
@@ -114,6 +110,7 @@ class Conversation:
         "_listener",
         "_lost_between",
         "_number",
+        "_opened",
         "_prefix",
         "_requestor",
         "_tap",
@@ -146,6 +143,8 @@ class Conversation:
         self.wanted = True
         self._endpoints = endpoints
         self._from_start = from_start
+        self._opened = from_start
+        """Whether it is known that side 0 opened the connection."""
         self._forced = forced
         self._listener = listener
         self._number = number
@@ -210,16 +209,20 @@ class Conversation:
                 self._consider(side)
                 return
         builder = self._builder
-        asks = builder is not None and self._sender(side) == "requestor"
-        if builder is not None and builder.over and asks and not framer.inside:
-            # Behind the end of the association: nothing, or the beginning of the next one.
+        if (
+            builder is not None
+            and builder.over
+            and builder.association.outcome != "aborted"
+            and (framer.searching or not framer.inside)
+        ):
+            # Behind the end of the association: nothing, or the beginning of the next one. (What
+            # crosses an A-ABORT still belongs to it, and none begins behind one.)
             framer.gap(length)
             self._lost_between = True
             return
         offset = framer.kept + self._assemblers[side].kept
         if builder is not None:
             offset += builder.bytes_seen(self._sender(side))
-        inside = framer.inside
         framer.gap(length)
         # What the gap cut off comes before it, and may have begun the association.
         builder = self._builder
@@ -230,7 +233,7 @@ class Conversation:
         entry = Entry(0, "GAP", sender, time, time, (frame,), 1, frame, length)
         entry.complete = False
         entry.detail = f"{length} bytes of the {sender} were not captured"
-        builder.gap(entry, Gap(sender, offset, length, time, frame), inside=inside)
+        builder.gap(entry, Gap(sender, offset, length, time, frame))
         self._listener.entry_added(builder.association, entry)
 
     def fin(self, side: int, frame: int, time: int) -> None:
@@ -371,6 +374,8 @@ class Conversation:
     def context(self, context_id: int) -> PresentationContext | None:
         """The presentation context as negotiated so far."""
         builder = self._builder
+        if self._lost_between:
+            return None  # of another association, whose negotiation was not captured
         return builder.association.contexts.get(context_id) if builder is not None else None
 
     def on_pdu(self, side: int, data: bytes, complete: bool, track: Track) -> None:
@@ -383,12 +388,7 @@ class Conversation:
                 self._replace()
             builder = self._begin(side, track.began, partial=False)
         elif builder is None:
-            if kind in ("A-ABORT", "UNKNOWN-PDU"):  # either side's
-                asks = 0 if self._from_start else self._by_port()
-            else:
-                answer = kind in ("A-ASSOCIATE-AC", "A-ASSOCIATE-RJ", "A-RELEASE-RP")
-                asks = 1 - side if answer else side
-            builder = self._begin(asks, track.began, partial=True)
+            builder = self._begin(self._asked(side, kind), track.began, partial=True)
         if kind != "UNKNOWN-PDU":
             # It will not go on with what it was sending: of what is not whole, the rest was lost.
             self._assemblers[side].finish()
@@ -399,7 +399,9 @@ class Conversation:
 
     def on_undecoded(self, side: int, data: bytes, reason: str, track: Track) -> None:
         """Bytes that are not understood."""
-        builder = self._builder or self._begin(self._by_port(), track.began, partial=True)
+        builder = self._present() if self._lost_between else self._builder
+        if builder is None:
+            builder = self._begin(self._caller(), track.began, partial=True)
         entry = self._entry(builder, side, "UNDECODED", track, False)
         entry.raw = data
         entry.detail = reason
@@ -410,7 +412,7 @@ class Conversation:
         """Ask the tap whether it wants the data set that begins."""
         if self._tap is None:
             return None
-        builder = self._builder
+        builder = self._present() if self._lost_between else self._builder
         if builder is None:
             builder = self._begin_by_message(side, message, self._last_time)
         return self._tap.open(builder.association, self._sender(side), message)
@@ -461,9 +463,20 @@ class Conversation:
             complete,
         )
 
-    def _by_port(self) -> int:
-        """The side more likely to have asked: clients use high ports."""
+    def _caller(self) -> int:
+        """The side that opened the connection, as far as is known: clients use high ports."""
+        if self._opened:
+            return 0
         return 0 if self._endpoints[0].port >= self._endpoints[1].port else 1
+
+    def _asked(self, side: int, kind: str) -> int:
+        """The side that asked for the association of which one sends a PDU of this kind, though
+        the request was not captured. Who opened a connection asks for the first one on it."""
+        if kind in ("A-ASSOCIATE-AC", "A-ASSOCIATE-RJ"):
+            return 1 - side
+        if self._opened:
+            return 0
+        return 1 - side if kind == "A-RELEASE-RP" else side
 
     def _present(self) -> AssociationBuilder | None:
         """The association that what comes now belongs to, None: to one that is to begin."""
@@ -479,10 +492,8 @@ class Conversation:
         A C-STORE request may come from the acceptor (C-GET), and so does an N-EVENT-REPORT; there
         the ports decide, where the connection's beginning does not.
         """
-        if self._from_start:
-            requestor = 0
-        elif not message.command or message.service in ("C-STORE", "N-EVENT-REPORT"):
-            requestor = self._by_port()
+        if self._opened or not message.command or message.service in ("C-STORE", "N-EVENT-REPORT"):
+            requestor = self._caller()
         else:
             requestor = side if message.is_request else 1 - side
         return self._begin(requestor, time, partial=True)
@@ -509,11 +520,8 @@ class Conversation:
         return self._builder
 
     def _under_way(self) -> tuple[int, int]:
-        """Bytes of messages that are not whole yet, or wait for bytes in front of them; and when
-        the latest byte came."""
+        """Bytes of messages that are not whole yet, and when the latest byte came."""
         kept = sum(framer.kept for framer in self._framers)
-        if self._carrier is not None:
-            kept += self._carrier.held
         return kept + sum(each.kept for each in self._assemblers), self._last_time
 
     def _end(self, association: Association) -> None:
@@ -541,7 +549,7 @@ class Conversation:
         builder = self._builder
         if builder is None:
             return
-        if not builder.over and not builder.half_released():
+        if not builder.over and not builder.released_unseen():
             association = builder.association
             association.outcome = "lost"
             association.outcome_detail = (
@@ -574,7 +582,7 @@ class Conversation:
         builder = self._builder
         if builder is None:
             return
-        if closed and not builder.over and not builder.half_released():
+        if closed and not builder.over and not builder.released_unseen():
             how, side, frame, time = self._closed[0] if self._closed else ("", 0, 0, 0)
             for each in self._closed:
                 if each[0] == "RST":

@@ -316,6 +316,11 @@ class Framer:
         return self._track.length + (len(self._search) if self._search is not None else 0)
 
     @property
+    def searching(self) -> bool:
+        """True where the next PDU is looked for."""
+        return self._state == _SEARCH
+
+    @property
     def inside(self) -> bool:
         """True in the middle of a PDU."""
         return self._state != _PDU_HEADER or bool(self._buffer)

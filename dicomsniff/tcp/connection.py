@@ -108,14 +108,6 @@ class Connection:
         first, second = self.streams
         return first.timing.counts is not None or second.timing.counts is not None
 
-    @property
-    def held(self) -> int:
-        """Bytes known to have been sent that wait for others in front of them, or for whether they
-        come at all."""
-        if not self.waiting:
-            return 0
-        return sum(max(each.held, each.sent - each.offset) for each in self.streams)
-
     def transport(self, side: int) -> Transport:
         """What TCP did with the bytes of one side until now."""
         return self.clock.transport(self.streams[side])

@@ -15,7 +15,7 @@ back, and a segment costs a dictionary look-up and a few comparisons.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from dicomsniff.model import UNREACHABLE, Segment, Unreachable
 from dicomsniff.tcp.connection import Connection, Receiver, peer_key, recognised
@@ -236,6 +236,13 @@ class Tracker(Passing):
         self._closed_before = self._closed
         self._closed = {}
 
+    def waiting(self) -> Iterator[bytes]:
+        """Connections of which something is held back for what was not captured yet, and may never
+        be: the key of who called."""
+        for connection in self._waiting:
+            if connection.wanted and connection.waiting:
+                yield connection.streams[0].key
+
     def connection(self, key: bytes) -> Connection | None:
         """The connection that a direction belongs to, while it is followed."""
         stream = self.streams.get(key)
@@ -339,6 +346,8 @@ class Tracker(Passing):
             stream.timing.syn(frame, time)
             if flags & ACK:
                 connection.clock.synack(stream.peer, time)
+                if not stream.peer.ready:
+                    self._begin_at(stream.peer, ack)
             seq = (seq + 1) & MASK
         elif length and stream.ready and abs(distance(seq, stream.next_seq)) > WINDOW_LIMIT:
             # The ports were used again, and the SYN was not captured.
@@ -364,6 +373,8 @@ class Tracker(Passing):
             self._reset(stream, segment)
             return
         peer = stream.peer
+        if not stream.ready and (stream.lowest_seq is None or distance(seq, stream.lowest_seq) < 0):
+            stream.lowest_seq = seq
         acked: int | None = None
         if flags & ACK:
             acked = ack
@@ -447,14 +458,30 @@ class Tracker(Passing):
 
     def _begin_in_the_middle(self, connection: Connection) -> None:
         """Take the lowest sequence number seen for the beginning of a stream without SYN, and the
-        lowest acknowledgement where a whole direction is missing from the capture."""
+        lowest acknowledgement where a whole direction is missing from the capture, or the SYN-ACK
+        alone: who called has as a rule heard nothing else when it acknowledges first."""
         for stream in connection.streams:
-            if not stream.ready and stream.early:
+            if stream.ready:
+                continue
+            lowest = stream.lowest_seq
+            if stream.early:
                 origin = stream.early[0][0]
-                lowest = min(distance(seq, origin) for seq, _ in stream.early)
-                stream.begin(origin + lowest)
-            elif not stream.ready and not stream.heard and stream.lowest_ack is not None:
-                stream.begin(stream.lowest_ack)
+                first = origin + min(distance(seq, origin) for seq, _ in stream.early)
+                # One before the first byte: a keep-alive, and nothing is missing.
+                if lowest is None or not -HELD_LIMIT < distance(lowest, first) < -1:
+                    lowest = first
+            acked = stream.lowest_ack
+            if acked is not None and (
+                lowest is None or (stream.peer.syn and -HELD_LIMIT < distance(acked, lowest) < 0)
+            ):
+                lowest = acked
+            if lowest is not None:
+                stream.begin(lowest)
+
+    def _begin_at(self, stream: Stream, ack: int) -> None:
+        """Take what a SYN-ACK acknowledges for the beginning of a stream whose SYN was not
+        captured, or was captured late."""
+        stream.begin(ack + min([0, *(distance(seq, ack) for seq, _ in stream.early)]))
 
     def _compare(self, stream: Stream, offset: int, payload: bytes, frame: int, time: int) -> None:
         before = stream.conflicts
@@ -474,16 +501,15 @@ class Tracker(Passing):
                 each.acked = max(each.acked, each.offset + ahead)
         if connection.reset is None:
             connection.reset = (stream.index, frame, time)
-            called = connection.streams[1]
+            caller, called = connection.streams
+            # Had the caller said anything else, there would have been an answer before this one.
             if (
                 stream is called
-                and connection.streams[0].syn
-                and not called.syn
-                # Where anything else was said, the SYN-ACK is missing from the capture.
-                and connection.frames == connection.streams[0].timing.syns + 1
+                and caller.syn
+                and connection.frames == caller.timing.syns + 1
                 and self._refused is not None
             ):
-                self._refused(connection.streams[0].key, frame, time)
+                self._refused(caller.key, frame, time)
         self._progress(connection, frame, time)
         self._closing_from(connection, time)
 
@@ -592,6 +618,13 @@ class Tracker(Passing):
         """Declare a gap where patience has run out. True where one was declared."""
         waited = connection.frames - (connection.blocked_at or 0)
         patient = waited < ACKED_PATIENCE and time - connection.blocked_since < ACKED_PATIENCE_NS
+        if not patient and not connection.settled:
+            # What was seen so far is all that will be seen of the beginning.
+            connection.settled = True
+            self._begin_in_the_middle(connection)
+            return True
+        # A direction whose beginning is told by the other one may just be captured a little later.
+        told = not patient or connection.frames >= EARLY_SEGMENTS
         for stream in connection.streams:
             if not stream.ready:
                 continue
@@ -603,12 +636,21 @@ class Tracker(Passing):
                 wanted = peer.beyond(stream.pending[0].ack)
                 if wanted:
                     return self._gap_up_to(peer, peer.offset + wanted, frame, time)
-            if not stream.heard and stream.peer.pending:
+            if told and not stream.heard and stream.peer.pending:
                 # There is nothing to wait for from a direction that was never heard.
                 wanted = stream.beyond(stream.peer.pending[0].ack)
                 if wanted:
                     return self._gap_up_to(stream, stream.offset + wanted, frame, time)
             if not patient and min(stream.acked, stream.sent) > stream.offset:
+                peer, pending = stream.peer, stream.pending
+                if (
+                    pending
+                    and pending[0].offset <= stream.offset
+                    and (wanted := peer.beyond(pending[0].ack))
+                    and not (peer.pending and peer.pending[0].offset <= peer.offset)
+                ):
+                    # It is there, and waits for bytes of the other side that are not.
+                    return self._gap_up_to(peer, peer.offset + wanted, frame, time)
                 return self._gap_up_to(stream, min(stream.acked, stream.sent), frame, time)
         return False
 
@@ -619,19 +661,7 @@ class Tracker(Passing):
         if stream.pending and stream.offset < stream.pending[0].offset < offset:
             offset = stream.pending[0].offset
         if stream.pending and stream.pending[0].offset <= stream.offset:
-            # Present, but it waits for the other side in turn.
-            peer = stream.peer
-            if not peer.ready and peer.early:
-                # Whose SYN would have come by now.
-                connection = stream.connection
-                connection.settled = True
-                self._begin_in_the_middle(connection)
-                return True
-            lacks = min(peer.offset + peer.beyond(stream.pending[0].ack), peer.sent)
-            if lacks > peer.offset and not (peer.pending and peer.pending[0].offset <= peer.offset):
-                # Which did send what this answers: the capture does not hold it.
-                return self._gap_up_to(peer, lacks, frame, time)
-            # Deliver without its acknowledgement.
+            # Present, but it waits for the other side in turn: deliver without its acknowledgement.
             stream.pending[0] = stream.pending[0]._replace(ack=None)
             return True
         return self._gap(stream, offset, frame, time)

@@ -73,6 +73,7 @@ class Stream:
         "index",
         "key",
         "lowest_ack",
+        "lowest_seq",
         "next_seq",
         "offset",
         "peer",
@@ -96,6 +97,9 @@ class Stream:
         """True once a segment of this direction was seen."""
         self.lowest_ack: int | None = None
         """Lowest acknowledgement of it, seen before its first offset is known."""
+        self.lowest_seq: int | None = None
+        """Lowest sequence number of its own, seen before its first offset is known: also of
+        segments that carry nothing, which tell what is sent next."""
         self.plain = False
         """Ready, and nothing about its next segment needs a second look."""
         self.timing = Timing()

@@ -323,7 +323,35 @@ def test_release_without_the_direction_that_answers_it(heard: int, outcome: str)
     builder = established()
     send(builder, "requestor", "A-RELEASE-RQ")
     builder.association.acceptor.bytes = heard
-    assert builder.half_released() == (outcome == "released")
+    assert builder.released_unseen() == (outcome == "released")
+    assert builder.association.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing", "outcome"),
+    [
+        (True, {"acceptor": (90, 10)}, "released"),
+        (True, {"acceptor": (90, 300)}, "released"),
+        (True, {"acceptor": (90, 9)}, "open"),  # too short for an answer
+        (True, {"acceptor": (40, 10)}, "open"),  # it was not the last that was sent
+        (True, {"requestor": (90, 10)}, "open"),
+        (False, {"requestor": (90, 10), "acceptor": (90, 10)}, "released"),
+        (False, {"requestor": (90, 10)}, "open"),
+        (False, {"requestor": (90, 12), "acceptor": (90, 10)}, "open"),
+    ],
+)
+def test_release_of_which_the_end_was_not_captured(
+    asked: bool, missing: dict[Side, tuple[int, int]], outcome: str
+) -> None:
+    builder = established()
+    if asked:
+        send(builder, "requestor", "A-RELEASE-RQ")
+    for side in ("requestor", "acceptor"):
+        builder.association.peer(side).bytes = 90
+    for side, (offset, length) in missing.items():
+        entry = Entry(0, "GAP", side, 1, 1, (1,), 1, 1, length)
+        builder.gap(entry, Gap(side, offset, length, 1, 1))
+    assert builder.released_unseen() == (outcome == "released")
     assert builder.association.outcome == outcome
 
 

@@ -323,6 +323,70 @@ def test_an_answer_to_something_lost_is_delivered_behind_the_gap() -> None:
     ]
 
 
+def test_an_answer_that_was_lost_is_missing_before_what_is_said_upon_it() -> None:
+    play = Play().handshake()
+    play.send("c", 0, b"ask", 0).send("c", 3, b"", 6).send("c", 3, b"more", 6)
+    play.send("s", 6, b"", 7).send("s", 6, b"again", 7)
+    play.send("c", 7, b"late", 11, after=flows.ACKED_PATIENCE_NS)
+    events = [
+        ("data", 0, b"ask"),
+        ("gap", 1, 6),
+        ("data", 0, b"more"),
+        ("data", 1, b"again"),
+        ("data", 0, b"late"),
+    ]
+    assert play.logs[0].events == events, "patience ends before the capture does"
+    assert play.end() == [*events, ("end", False)]
+
+
+@pytest.mark.parametrize("lost", ["SYN", "SYN-ACK", "both"])
+def test_a_pause_after_a_handshake_that_was_lost_changes_no_order(lost: str) -> None:
+    play = Play()
+    if lost == "SYN-ACK":
+        play.send("c", -1, flags=SYN)
+    elif lost == "SYN":
+        play.send("s", -1, ack=0, flags=SYN)
+    play.send("c", 0, ack=0).send("c", 0, b"ask", 0).send("s", 0, ack=3).send("s", 0, b"yes", 3)
+    play.send("c", 3, ack=3).send("c", 3, b"more", 3, after=2 * flows.ACKED_PATIENCE_NS)
+    play.send("s", 3, b"again", 7, after=2 * flows.ACKED_PATIENCE_NS)
+    assert play.end() == [
+        ("data", 0, b"ask"),
+        ("data", 1, b"yes"),
+        ("data", 0, b"more"),
+        ("data", 1, b"again"),
+        ("end", False),
+    ]
+
+
+def test_an_answer_lost_together_with_the_syn_ack_is_missing_in_its_place() -> None:
+    play = Play().send("c", -1, flags=SYN)
+    play.send("c", 0, ack=0).send("c", 0, b"ask", 0).send("s", 0, ack=3)
+    play.send("c", 3, b"", 6).send("c", 3, b"more", 6).send("s", 6, b"again", 7)
+    assert play.end() == [
+        ("data", 0, b"ask"),
+        ("gap", 1, 6),
+        ("data", 0, b"more"),
+        ("data", 1, b"again"),
+        ("end", False),
+    ]
+
+
+def test_an_acknowledgement_without_bytes_tells_what_is_sent_next() -> None:
+    """No handshake, and the first answer lost: its place is known all the same."""
+    play = Play().send("c", 0, b"ask", 0).send("s", 0, ack=3)
+    play.send("c", 3, b"more", 6).send("s", 6, b"again", 7)
+    assert play.end() == [
+        ("data", 0, b"ask"),
+        ("gap", 1, 6),
+        ("data", 0, b"more"),
+        ("data", 1, b"again"),
+        ("end", False),
+    ]
+    # A keep-alive stands one before the next byte, and nothing is missing.
+    play = Play().send("s", 5, ack=3).send("c", 3, b"more", 6).send("s", 6, b"again", 7)
+    assert [event[0] for event in play.end()] == ["data", "data", "end"]
+
+
 def test_the_last_bytes_lost_are_known_from_the_fin() -> None:
     play = Play().handshake()
     play.send("c", 0, b"abc", 0).send("c", 10, ack=0, flags=FIN)
@@ -450,6 +514,16 @@ def test_a_connection_that_was_refused_is_told() -> None:
     play.tracker.finish()
     assert play.refused == [CLIENT]
     assert not play.logs
+
+
+def test_a_connection_whose_syn_ack_was_lost_is_not_refused_when_it_is_reset() -> None:
+    play = Play().send("c", -1, flags=SYN).send("c", 0, ack=0).send("s", 0, ack=0, flags=RST)
+    play.tracker.finish()
+    assert not play.refused
+    play = Play().send("c", -1, flags=SYN).send("c", -1, flags=SYN, after=SECOND)
+    play.send("s", 0, ack=0, flags=RST)
+    play.tracker.finish()
+    assert play.refused == [CLIENT]
 
 
 def test_the_end_of_something_older_is_nothing() -> None:

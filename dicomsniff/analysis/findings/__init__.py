@@ -46,6 +46,8 @@ decoded data set may take a hundred times its bytes."""
 if TYPE_CHECKING:
     from dicomsniff.dicom.elements import DataSet
 
+Waiting = Callable[[], Iterable[tuple[str, str]]]
+
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -115,6 +117,9 @@ class View:
     """Connections that came to nothing so far."""
     losses: Collection[Loss] = ()
     """When packets were lost while capturing, so far."""
+    waiting: Waiting = tuple
+    """Connections of which something is held back, for what comes before it was not captured yet:
+    the addresses of who called and of who was called."""
     shared: dict[str, object] = field(default_factory=dict)
     """What the rules of one subject have worked out together."""
     decoded: OrderedDict[int, DataSet] = field(default_factory=OrderedDict)
@@ -288,12 +293,19 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 class Checker:
     """Runs every rule."""
 
-    def __init__(self, info: CaptureInfo | None = None, attempts: Collection[Attempt] = ()) -> None:
+    def __init__(
+        self,
+        info: CaptureInfo | None = None,
+        attempts: Collection[Attempt] = (),
+        waiting: Waiting = tuple,
+    ) -> None:
         """``info`` is of the capture that is being read, ``attempts`` are the connections that came
-        to nothing; both are kept up to date by its reader."""
+        to nothing; both are kept up to date by its reader. ``waiting`` tells of connections that
+        hold something back (:attr:`View.waiting`)."""
         _load()
         self._info = info
         self._attempts = attempts
+        self._waiting = waiting
         self._watches: list[Watch] = [made() for _, made in _WATCHES]
         self._beginnings: list[Callable[[Association], None]] = [
             each.began for each in self._watches if hasattr(each, "began")
@@ -308,7 +320,9 @@ class Checker:
         """Check an association that has ended; its ``findings`` are set, worst first."""
         until = self._info.last if self._info is not None else None
         losses = self._info.losses if self._info is not None else ()
-        view = View(association, until, attempts=self._attempts, losses=losses)
+        view = View(
+            association, until, attempts=self._attempts, losses=losses, waiting=self._waiting
+        )
         found = view.found
         found.extend(association.findings)
         known: dict[When, bool] = {}

@@ -189,6 +189,8 @@ class Commitments:
         # Where none of them was stored in this capture, it began too late to tell.
         if not unknown or len(unknown) == len(told.instances):
             return
+        for live in self._live.values():
+            self._missed.note(live.association)
         if self._missed.before(pair(association), request.time):
             return  # nor where it does not hold all that they said
         yield finding(

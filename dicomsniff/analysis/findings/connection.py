@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dicomsniff.analysis.findings import Rule, View, finding, rule, watch
+from dicomsniff.analysis.findings.captured import ends_unseen
 from dicomsniff.analysis.findings.endings import (
     IDLE_NS,
     all_refused,
@@ -248,9 +249,9 @@ class Capture:
                 "capture-incomplete",
                 f"The capture misses {missing:,} bytes of this association",
                 f"{meanwhile if dropped else ''}"
-                f"{count(len(gaps), 'gap')}: bytes that were acknowledged, or that later "
-                "sequence numbers count, and that are not in the capture. What is told of messages "
-                "around them may be incomplete.",
+                f"{count(len(gaps), 'gap')}: bytes that were sent, as the numbers of other TCP "
+                "segments tell, and that are not in the capture. What is told of messages around "
+                "them may be incomplete.",
                 BUSY
                 if dropped
                 else "Capture nearer to one of the two machines, with a larger buffer, without a "
@@ -386,6 +387,22 @@ def ended(view: View) -> Iterator[Finding]:
     end = lost(association)
     if end is None or unanswered(association) or swallowed(association):
         return
+    if ends_unseen(association):
+        # A release or an abort may be what was not captured.
+        gap = unheard(association)
+        if gap is not None:
+            yield finding(
+                "connection-lost",
+                "How the association ended is not in the capture",
+                f"{circumstances(association, end, heard=False)} The capture misses the last "
+                f"{gap.length:,} bytes that {who(association, gap.sender)} sent: an A-RELEASE, an "
+                "A-ASSOCIATE-RJ or an A-ABORT may be among them.",
+                "The log of one of the two tells how it ended; or capture it again.",
+                gap,
+                end,
+                severity="note",
+            )
+        return
     if idle(association, end) >= IDLE_NS or woken(association, end):
         return
     if not_waited_for(association, end) is not None:
@@ -393,20 +410,6 @@ def ended(view: View) -> Iterator[Finding]:
     if cut_sides(association):
         return  # told by its own rule, or as what is no PDU
     if broken_off(view, end):
-        return
-    gap = unheard(association)
-    if gap is not None:
-        yield finding(
-            "connection-lost",
-            "How the association ended is not in the capture",
-            f"{circumstances(association, end, heard=False)} The capture misses the last "
-            f"{gap.length:,} bytes that {who(association, gap.sender)} sent: an A-RELEASE, an "
-            "A-ASSOCIATE-RJ or an A-ABORT may be among them.",
-            "The log of one of the two tells how it ended; or capture it again.",
-            gap,
-            end,
-            severity="note",
-        )
         return
     said = last_said(association, end)
     if said is not None and said.kind == "A-ASSOCIATE-AC" and all_refused(association):

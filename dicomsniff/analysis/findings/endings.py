@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dicomsniff.analysis.findings.captured import negotiation_cut
 from dicomsniff.analysis.findings.words import (
     OTHER,
     last_said,
@@ -12,7 +13,7 @@ from dicomsniff.analysis.findings.words import (
     spoken,
     who,
 )
-from dicomsniff.dicom.association import ENDING
+from dicomsniff.dicom.association import RELEASE_LENGTH
 from dicomsniff.model import Association, Entry, Side
 
 IDLE_NS = 5_000_000_000
@@ -69,6 +70,8 @@ def tls_alert(association: Association) -> Entry | None:
 def all_refused(association: Association) -> bool:
     """Whether every presentation context was refused."""
     contexts = association.contexts.values()
+    if negotiation_cut(association):
+        return False  # there may be others
     return bool(contexts) and all(context.result not in (None, 0) for context in contexts)
 
 
@@ -110,13 +113,15 @@ def swallowed(association: Association) -> tuple[Side, Entry] | None:
         end = lost(association)
         if end is not None and end.sender != side:
             continue  # the other side was there, and ended it
-        said = next(
+        # By time: what is not whole stands behind what came after it.
+        said = max(
             (
                 entry
                 for entry in reversed(association.timeline)
                 if entry.kind not in ("CONNECTION-LOST", "GAP")
             ),
-            None,
+            key=lambda entry: entry.time,
+            default=None,
         )
         if said is not None and said.sender == side:
             return side, said
@@ -131,14 +136,14 @@ def _heard(association: Association, side: Side) -> bool:
 
 def unheard(association: Association) -> Entry | None:
     """The bytes that are missing where a side's last words would be, an A-RELEASE, A-ASSOCIATE-RJ
-    or A-ABORT perhaps. None where each side's last words are known."""
+    or A-ABORT perhaps. None where each side's last words are known, or cut off in the middle."""
     for side in _SIDES:
         own = [
             entry
             for entry in association.timeline
             if entry.sender == side and entry.kind != "CONNECTION-LOST"
         ]
-        if not own or own[-1].kind != "GAP" or own[-1].length < ENDING:
+        if not own or own[-1].kind != "GAP" or own[-1].length < RELEASE_LENGTH:
             continue
         if len(own) < 2 or own[-2].complete or own[-2].kind == "GAP":
             return own[-1]

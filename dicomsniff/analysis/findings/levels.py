@@ -12,6 +12,7 @@ from dicomsniff.analysis.findings import (
     rule,
 )
 from dicomsniff.analysis.findings.asked import asked, wanted, whole
+from dicomsniff.analysis.findings.captured import negotiation_cut
 from dicomsniff.analysis.findings.keys import QUERY_RETRIEVE_LEVEL, UNIQUE, levels, required
 from dicomsniff.analysis.findings.telling import Path, call, key, keys, of, places, title
 from dicomsniff.analysis.findings.words import listed
@@ -134,7 +135,7 @@ def _relational(association: Association, sop_class: str | None) -> bool:
     """Whether relational queries may have been negotiated (PS3.4 C.5.1.1); the answer to it may
     not have been captured."""
     asked_for = association.requestor.user_information
-    if asked_for is None:
+    if asked_for is None or negotiation_cut(association):
         return True
     return any(
         each.sop_class_uid == sop_class and each.application_information[:1] == b"\x01"

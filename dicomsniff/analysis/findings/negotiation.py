@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dicomsniff.analysis.findings import View, finding, rule
-from dicomsniff.analysis.findings.words import OTHER, count, listed, named, negotiated, spoken, who
+from dicomsniff.analysis.findings.captured import negotiation, negotiation_whole
+from dicomsniff.analysis.findings.words import OTHER, count, listed, named, spoken, who
 from dicomsniff.dicom.names import USER_IDENTITY_TYPES, context_result, is_storage
 from dicomsniff.model import (
     AssociatePDU,
@@ -48,13 +49,9 @@ def _pdu(association: Association, kind: str) -> Entry | None:
     return next((entry for entry in association.timeline if entry.kind == kind), None)
 
 
-def _negotiation(association: Association) -> list[Entry]:
-    return [e for e in association.timeline if e.kind in ("A-ASSOCIATE-RQ", "A-ASSOCIATE-AC")]
-
-
 def _answered(association: Association) -> list[PresentationContext]:
-    """The contexts where both the request and its acceptance were captured."""
-    if not negotiated(association):
+    """The contexts where both the request and its acceptance were captured whole."""
+    if not negotiation_whole(association):
         return []
     return list(association.contexts.values())
 
@@ -81,7 +78,7 @@ def nothing_in_common(view: View) -> Iterator[Finding]:
         f"{count(len(contexts), 'presentation context')}",
         _refusals(contexts),
         _mend(association, contexts),
-        *_negotiation(association),
+        *negotiation(association),
     )
 
 
@@ -155,7 +152,7 @@ def refused(view: View) -> Iterator[Finding]:
         _refusals(missing),
         "Nothing to mend where these are not needed; many requestors propose all they know. Where "
         f"one of them is missed: {_mend(association, missing)}",
-        *_negotiation(association),
+        *negotiation(association),
         severity="warning" if idle else "note",
     )
 
@@ -205,7 +202,7 @@ def left_out(view: View) -> Iterator[Finding]:
         " Requestors take them for refused, or give up.",
         f"On the side of {who(association, 'acceptor')}: its A-ASSOCIATE-AC has to answer every "
         "context that was proposed, with a reason where it refuses.",
-        *_negotiation(association),
+        *negotiation(association),
     )
 
 
@@ -250,7 +247,7 @@ def only_compressed(view: View) -> Iterator[Finding]:
             f"On the side of {who(association, 'requestor')}: propose Implicit VR Little Endian as "
             "well, and decompress where that is accepted. Otherwise switch on one of these "
             f"syntaxes on the side of {who(association, 'acceptor')}.",
-            *_negotiation(association),
+            *negotiation(association),
             severity="warning" if wanted else "note",
         )
 
@@ -272,7 +269,7 @@ def _all_known(contexts: list[PresentationContext]) -> bool:
 def not_accepted(view: View) -> Iterator[Finding]:
     """Used though refused."""
     association = view.association
-    if association.partial or association.gaps or not negotiated(association):
+    if association.partial or association.gaps or not negotiation_whole(association):
         return
     wrong: dict[int, list[Entry]] = {}
     for entry in association.timeline:
@@ -387,7 +384,7 @@ def small(view: View) -> Iterator[Finding]:
 def window(view: View) -> Iterator[Finding]:
     """Requests that were sent before earlier ones were answered."""
     association = view.association
-    if association.partial or association.gaps or not negotiated(association):
+    if association.partial or association.gaps or not negotiation_whole(association):
         return
     asked = association.requestor.user_information
     answer = association.acceptor.user_information
@@ -457,7 +454,7 @@ def _most_outstanding(association: Association, side: Side) -> tuple[int, Entry 
 def roles(view: View) -> Iterator[Finding]:
     """Without the role no C-STORE sub-operation can come back."""
     association = view.association
-    if association.partial or not negotiated(association):
+    if association.partial or not negotiation_whole(association):
         return
     request = next((each.request for each in view.operations("C-GET") if each.request), None)
     storage = {
@@ -494,7 +491,7 @@ def roles(view: View) -> Iterator[Finding]:
             "SCP role 1 to support C-GET. Where it cannot, retrieve with C-MOVE."
         )
     yield finding(
-        "role-selection-missing", title, detail, advice, *_negotiation(association), request
+        "role-selection-missing", title, detail, advice, *negotiation(association), request
     )
 
 

@@ -17,9 +17,10 @@ from dicomsniff.analysis.findings import (
     says,
     watch,
 )
+from dicomsniff.analysis.findings.captured import negotiation_cut
 from dicomsniff.analysis.findings.fresh import Fresh
 from dicomsniff.analysis.findings.telling import call, title
-from dicomsniff.analysis.findings.words import NAMED, count, listed, named, negotiated
+from dicomsniff.analysis.findings.words import NAMED, count, listed, named
 from dicomsniff.dicom.names import is_storage, reject_text, status
 from dicomsniff.model import (
     Association,
@@ -94,6 +95,8 @@ class _Sub:
     id: int
     requestor: str | None
     address: str
+    called: str
+    """Address of the acceptor."""
     acceptor: str | None
     started: int
     ended: int | None
@@ -104,11 +107,11 @@ class _Sub:
     accepted: int
     """Presentation contexts."""
     answered: bool
-    """Whether it is known how the acceptor answered the association request."""
+    """Whether the acceptor accepted the association, and the answer was captured whole."""
     proposed: tuple[str, ...]
     """Abstract syntaxes."""
     whole: bool
-    """Nothing of it is missing, and what was captured of it is known."""
+    """Nothing of it is missing."""
     stores: dict[_Cause, _Counts]
     frames: tuple[int, ...]
 
@@ -155,11 +158,6 @@ class _Live:
         return _sub(self.association, stores, ended)
 
 
-def _held(association: Association) -> bool:
-    """Whether it is still open, and not all that was captured of it is told yet."""
-    return association.under_way is not None and association.under_way()[0] > 0
-
-
 def _sub(association: Association, stores: dict[_Cause, _Counts], ended: bool) -> _Sub:
     rejected = ""
     for entry in association.timeline[:4]:
@@ -171,6 +169,7 @@ def _sub(association: Association, stores: dict[_Cause, _Counts], ended: bool) -
         association.id,
         association.requestor.ae_title,
         association.requestor.address,
+        association.acceptor.address,
         association.acceptor.ae_title,
         association.started,
         association.ended if ended else None,
@@ -178,11 +177,9 @@ def _sub(association: Association, stores: dict[_Cause, _Counts], ended: bool) -
         association.outcome_detail,
         rejected,
         sum(context.result == 0 for context in contexts),
-        any(
-            entry.kind == "A-ASSOCIATE-AC" and entry.complete for entry in association.timeline[:4]
-        ),
+        any(e.kind == "A-ASSOCIATE-AC" and e.complete for e in association.timeline[:4]),
         tuple(dict.fromkeys(c.abstract_syntax for c in contexts if c.abstract_syntax)),
-        not association.gaps and not association.partial and not _held(association),
+        not association.gaps and not association.partial,
         stores,
         tuple(entry.last_frame for entry in association.timeline[:3]),
     )
@@ -337,13 +334,14 @@ class Retrievals:
             seen = _Counts()
             for sub in subs:
                 seen.join(_caused(sub, association, operation))
+        whole = all(sub.whole for sub in subs) and not _held_back(view, subs)
         stuck: list[Finding] = []
         if troubled and operation.service == "C-MOVE":
             stuck.extend(self._stuck(view, operation, request, subs, failed))
             yield from stuck
         if final is not None and failed:
             view.told.add(final.number)
-            found = _failed(association, operation, request, final, failed, seen)
+            found = _failed(association, operation, request, final, failed, seen, whole)
             if stuck:
                 found.advice = f"Why is told under {listed(each.code for each in stuck)}."
             elif operation.service == "C-GET" and _storage_refused(association):
@@ -351,8 +349,8 @@ class Retrievals:
             elif any(each.code == "role-selection-missing" for each in view.found):
                 found.advice = "Why is told under role-selection-missing."
             yield found
-        if final is not None:
-            yield from _contradiction(association, operation, request, final, subs, seen)
+        if final is not None and whole and not association.gaps:
+            yield from _contradiction(association, operation, request, final, seen)
 
     def _unknown(
         self, association: Association, operation: Operation, request: Entry, final: Entry
@@ -477,6 +475,8 @@ class Retrievals:
                 return
         if operation.status is None or (not failed and operation.status not in (0xA702, 0xB000)):
             return
+        if any(caller == server.address for caller, _ in view.waiting()):
+            return  # it may be one of those of which too little was captured so far
         yield finding(
             "move-no-sub-association",
             f"No association from {who} to {destination} was captured",
@@ -512,6 +512,12 @@ def _subs(
             )
         )
     ]
+
+
+def _held_back(view: View, subs: Iterable[_Sub]) -> bool:
+    """Whether there may be more of one of these than was delivered so far."""
+    pairs = {(sub.address, sub.called) for sub in subs}
+    return bool(pairs) and not pairs.isdisjoint(view.waiting())
 
 
 def _destination(request: Entry) -> str | None:
@@ -569,6 +575,7 @@ def _failed(
     final: Entry,
     failed: int,
     seen: _Counts,
+    whole: bool,
 ) -> Finding:
     counts = operation.sub_operations
     completed = (counts.completed or 0) if counts is not None else 0
@@ -586,7 +593,7 @@ def _failed(
     if seen.failed:
         detail = f" On the wire, C-STOREs were answered with {_failures(seen)}."
         advice = f"On {receiver}: why does it refuse these objects? The statuses say who is to act."
-    elif seen.total:
+    elif seen.total and whole:
         detail = (
             f" {count(seen.total, 'C-STORE')} crossed the wire, and none of them was answered with "
             "a failure: the others were never sent."
@@ -617,18 +624,14 @@ def _contradiction(
     operation: Operation,
     request: Entry,
     final: Entry,
-    subs: Iterable[_Sub],
     seen: _Counts,
 ) -> Iterator[Finding]:
     counts = operation.sub_operations
-    subs = list(subs)
     if (
         counts is None
         or counts.completed is None
         or not seen.total
         or seen.unanswered
-        or not all(sub.whole for sub in subs)
-        or association.gaps
         or operation.status not in (0x0000, 0xB000)
     ):
         return
@@ -694,10 +697,13 @@ def _storage(association: Association) -> list[PresentationContext]:
 def _storage_refused(association: Association) -> bool:
     """Whether it is known that no storage SOP class was accepted."""
     contexts = association.contexts.values()
-    if association.partial or not negotiated(association) or not contexts:
-        return False
-    if any(each.result is None for each in contexts):
-        return False
+    if (
+        association.partial
+        or negotiation_cut(association)
+        or not contexts
+        or any(each.result is None for each in contexts)
+    ):
+        return False  # the answer was not captured
     return not any(each.result == 0 for each in _storage(association))
 
 

@@ -72,13 +72,6 @@ def spoken(entry: Entry) -> str:
     return f"{entry.kind} (entry {entry.number})"
 
 
-def negotiated(association: Association) -> bool:
-    """Whether a request and its acceptance were captured, and both whole: of one that a snap
-    length cut, items may be missing."""
-    both = [e for e in association.timeline if e.kind in ("A-ASSOCIATE-RQ", "A-ASSOCIATE-AC")]
-    return len(both) > 1 and all(entry.complete for entry in both)
-
-
 def outstanding(association: Association, end: Entry | None = None) -> list[Operation]:
     """Operations whose request crossed the wire whole and that have no final response; none that
     came before ``end``, where that is given. Not those whose response may be among what the
