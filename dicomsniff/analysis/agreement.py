@@ -25,6 +25,9 @@ AHEAD: Final = 64
 """Entries looked ahead for the place where both go on alike. What a lost segment hides is rarely
 more, and looking is quadratic."""
 
+EMPTY: Final = 2
+"""Item length of a presentation data value that carries nothing: context ID and control header."""
+
 PDU_KINDS: Final = {
     0x01: "A-ASSOCIATE-RQ",
     0x02: "A-ASSOCIATE-AC",
@@ -287,6 +290,29 @@ def _command_in_pieces(place: Place) -> bool:
     return message is not None and sum(each.control & 1 for each in message.fragments) > 1
 
 
+def _ends_empty(message: Message | None) -> bool:
+    """Whether the last fragment of a command set holds nothing of it."""
+    last = [each for each in message.fragments if each.control & 1][-1:] if message else []
+    return bool(last) and last[0].pdv_length <= EMPTY
+
+
+def _behind_empty_end(difference: Difference, _: Agreement) -> bool:
+    """Whether it is a command set that ends so, or the response to one with a data set."""
+    if difference.place is None or difference.ours is None:
+        return False
+    association, entry = difference.place
+    if _ends_empty(entry.message):
+        return True
+    return difference.ours.kind.endswith("-RSP") and any(
+        each.message is not None
+        and each.sender != entry.sender
+        and each.message.context_id == difference.ours.context_id
+        and each.message.message_id == difference.ours.message_id
+        and _ends_empty(each.message)
+        for each in association.timeline[max(0, entry.number - 1 - AHEAD) : entry.number - 1]
+    )
+
+
 def _deflated(difference: Difference, _: Agreement) -> bool:
     if difference.place is None:
         return False
@@ -364,6 +390,11 @@ REASONS: Final[tuple[tuple[str, Callable[[Difference, Agreement], bool]], ...]] 
     (
         "on a presentation context that was not accepted: tshark looks for it in vain",
         _not_accepted,
+    ),
+    (
+        "a command set whose last fragment is empty: tshark does not see its end, and loses the "
+        "response behind its data set as well",
+        _behind_empty_end,
     ),
     (
         "a command set in several fragments: tshark does not put them together",

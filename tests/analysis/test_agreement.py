@@ -36,6 +36,15 @@ def interleaved() -> Session:
     return session.say("a", wire.command(1, 0x8020, 7, status=0xFE00))
 
 
+def empty_end() -> Session:
+    """The request is not told by tshark, nor is the response behind its data set."""
+    session = associated((1, FIND, wire.EXPLICIT, 0))
+    asked = wire.command_set(0x0020, 7, dataset=True)
+    values = wire.value(1, asked, 1), wire.value(1, b"", 3)
+    session.say("r", wire.pdata(*values), wire.data(1, IDENTIFIER))
+    return session.say("a", wire.command(1, 0x8020, 7, status=0))
+
+
 def out_of_order() -> list[rewrite.Packet]:
     packets = rewrite.cut(rewrite.load(capture("worklist.pcapng")), 1, 190, Random(1))
     return rewrite.timed(rewrite.shuffled(packets, 6, Random(1)), packets[0].time)
@@ -47,6 +56,7 @@ def packets_of(session: Callable[[], Session]) -> Callable[[], list[rewrite.Pack
 
 CASES: dict[str, tuple[Callable[[], list[rewrite.Packet]], str]] = {
     "deflated": (packets_of(deflated), "a response behind a deflated or encapsulated data set"),
+    "an empty end": (packets_of(empty_end), "a command set whose last fragment is empty"),
     "out of order": (out_of_order, OUT_OF_ORDER),
 }
 
