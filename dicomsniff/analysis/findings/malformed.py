@@ -297,23 +297,19 @@ def flag(view: View) -> Iterator[Finding]:
     if association.gaps or association.partial:
         return
     timeline = association.timeline
-    latest: dict[tuple[str, int], list[Entry]] = {}
-    """The two messages of a side on a context that began last."""
+    latest: dict[tuple[str, int], tuple[int, int]] = {}
+    """Of the messages of a side on a context, when the last one began, and its number."""
     for entry in timeline:
         if entry.message is not None:
-            both = latest.setdefault((entry.sender, entry.message.context_id), [])
-            both.append(entry)
-            both.sort(key=lambda each: -each.began)
-            del both[2:]
+            key = entry.sender, entry.message.context_id
+            latest[key] = max((entry.began, entry.number), latest.get(key, (0, 0)))
     for at, entry in enumerate(timeline):
         message = entry.message
         if message is None:
             continue
         if message.command_bytes and message.dataset is None and not entry.complete:
-            later = any(
-                each is not entry and each.began >= entry.began
-                for each in latest[entry.sender, message.context_id]
-            )
+            # What is not whole stands behind what came with it in one segment, before or after it.
+            later = latest[entry.sender, message.context_id] > (entry.began, entry.number)
             if later and 0x0800 in message.command:
                 yield finding(
                     "dataset-flag-wrong",
