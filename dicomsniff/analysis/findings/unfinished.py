@@ -8,8 +8,8 @@ from typing import NamedTuple
 from dicomsniff.analysis.findings import View
 from dicomsniff.analysis.findings.asked import Asked, asked
 from dicomsniff.analysis.findings.endings import IDLE_NS, hung_up, idle
-from dicomsniff.analysis.findings.words import settled
-from dicomsniff.model import Entry
+from dicomsniff.analysis.findings.words import OTHER, settled
+from dicomsniff.model import Association, Entry
 
 
 class Ending(NamedTuple):
@@ -49,11 +49,23 @@ def unfinished(view: View) -> Iterator[tuple[Asked, Ending]]:
         for end in endings:
             entry, when, _ = end
             if entry.number > one.request.number and entry.sender == one.operation.invoked_by:
+                if unseen(view.association, one, entry):
+                    break  # the final response may be among what was not captured
                 if one.request.time < when and (
                     not settled(one.operation, entry) or one.operation.responses[-1].began > when
                 ):
                     yield one, end
                 break
+
+
+def unseen(association: Association, one: Asked, end: Entry) -> bool:
+    """Whether something was not captured of who was asked, behind the last response that was."""
+    last = one.operation.responses[-1] if one.operation.responses else one.request
+    answers = OTHER[one.operation.invoked_by]
+    return bool(association.gaps) and any(
+        entry.kind == "GAP" and entry.sender == answers and last.number < entry.number < end.number
+        for entry in association.timeline
+    )
 
 
 def broken_off(view: View, end: Entry) -> bool:

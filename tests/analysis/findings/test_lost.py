@@ -110,6 +110,12 @@ def test_objects_of_a_move_are_not_counted_where_one_was_lost() -> None:
         assert "retrieve-counts-contradict" not in codes(without("move", frame))
 
 
+@pytest.mark.parametrize("lost", [(14, 16, 17), (12, 14, 16, 17)])
+def test_a_query_whose_answers_were_lost_is_not_given_up(lost: tuple[int, ...]) -> None:
+    """Nor is it told how the association ended, which was lost too."""
+    assert codes(without("worklist", *lost)) == {"capture-incomplete"}
+
+
 def test_answers_that_crossed_an_abort_belong_to_it() -> None:
     (association,), _ = check(without("worklist-timeout", 14))
     assert [gap.length for gap in association.gaps] == [12]
