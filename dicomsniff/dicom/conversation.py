@@ -81,6 +81,9 @@ class Carrier(Protocol):
     def transport(self, side: int) -> Transport:
         """What TCP did with the bytes of one side until now."""
 
+    def from_the_middle(self, side: int) -> bool:
+        """Whether a side may have said something before the first of it that was captured."""
+
 
 TlsHandler = Callable[[int, list[tuple[bytes, int, int]]], None]
 """Takes a connection over: the side that sent a ClientHello, and its bytes with frame and time."""
@@ -501,17 +504,18 @@ class Conversation:
     def _begin(self, requestor: int, time: int, *, partial: bool) -> AssociationBuilder:
         self._requestor = requestor
         asks, answers = self._endpoints[requestor], self._endpoints[1 - requestor]
+        carrier = self._carrier
         self._builder = new_association(
             self._number(),
             Peer(asks.address, asks.port),
             Peer(answers.address, answers.port),
             time,
             partial=partial,
+            answer_unseen=carrier is not None and carrier.from_the_middle(1 - requestor),
         )
         if self._tls is not None:
             self._builder.association.encrypted = True
             self._builder.association.tls = self._tls
-        carrier = self._carrier
         if carrier is not None:
             fresh = not carrier.eventful
             self._transport_before = [] if fresh else [carrier.transport(0), carrier.transport(1)]

@@ -112,6 +112,10 @@ class Connection:
         """What TCP did with the bytes of one side until now."""
         return self.clock.transport(self.streams[side])
 
+    def from_the_middle(self, side: int) -> bool:
+        """Whether a side may have sent bytes before the first that was captured."""
+        return self.streams[side].middle
+
     def let_go(self) -> None:
         """Nothing more follows: undo what refers back to this connection. Its memory is then free
         at once, and not when the collector of cycles comes by, which may be late in a process

@@ -476,6 +476,7 @@ class Tracker(Passing):
             ):
                 lowest = acked
             if lowest is not None:
+                stream.middle = lowest != acked or not stream.peer.syn
                 stream.begin(lowest)
 
     def _begin_at(self, stream: Stream, ack: int) -> None:

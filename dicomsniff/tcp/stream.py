@@ -74,6 +74,7 @@ class Stream:
         "key",
         "lowest_ack",
         "lowest_seq",
+        "middle",
         "next_seq",
         "offset",
         "peer",
@@ -100,6 +101,8 @@ class Stream:
         self.lowest_seq: int | None = None
         """Lowest sequence number of its own, seen before its first offset is known: also of
         segments that carry nothing, which tell what is sent next."""
+        self.middle = False
+        """True where its first offset is only that of the first that was seen of it."""
         self.plain = False
         """Ready, and nothing about its next segment needs a second look."""
         self.timing = Timing()

@@ -311,6 +311,16 @@ def test_nobody_is_accused_of_what_the_capture_lost() -> None:
     assert builder.association.outcome == "released"
 
 
+def test_an_answer_before_all_that_was_captured_of_the_acceptor_is_no_violation() -> None:
+    association = fresh().association
+    builder = AssociationBuilder(association, answer_unseen=True)
+    send(builder, "requestor", "A-ASSOCIATE-RQ")
+    assert not send(builder, "requestor", "P-DATA-TF").faults
+    assert builder.state == "established"
+    assert not send(builder, "requestor", "A-RELEASE-RQ").faults
+    assert send(builder, "requestor", "P-DATA-TF").faults
+
+
 def test_from_the_middle_an_end_is_an_end() -> None:
     builder = fresh(partial=True)
     assert not send(builder, "requestor", "P-DATA-TF").faults
@@ -336,6 +346,7 @@ def test_release_without_the_direction_that_answers_it(heard: int, outcome: str)
         (True, {"acceptor": (40, 10)}, "open"),  # it was not the last that was sent
         (True, {"requestor": (90, 10)}, "open"),
         (False, {"requestor": (90, 10), "acceptor": (90, 10)}, "released"),
+        (False, {"requestor": (90, 10), "acceptor": (90, 11)}, "released"),  # with its FIN
         (False, {"requestor": (90, 10)}, "open"),
         (False, {"requestor": (90, 12), "acceptor": (90, 10)}, "open"),
     ],
