@@ -651,7 +651,12 @@ def test_a_capture_without_dicom_is_told(tmp_path: Path) -> None:
         traffic.write([traffic.datagram(1, 2, b"a picture")] * 3, stream)
     done = dicomsniff("timeline", path)
     assert len(done.stdout.splitlines()) == 1
-    assert "no DICOM in 3 packets" in done.stderr
+    assert "no DICOM in 3 packets; if a port carries it all the same, name it with --port" in (
+        done.stderr
+    )
+    done = dicomsniff("timeline", "--port", "4242", path)
+    assert "no DICOM in 3 packets; nothing on port 4242 could be read as DICOM" in done.stderr
+    assert "--port" not in done.stderr
 
 
 def test_where_no_packet_came_no_port_is_asked_for(tmp_path: Path) -> None:

@@ -176,10 +176,15 @@ def run(
             passes = f" that the display filter {args.display_filter!r} lets pass"
         say(f"{pipeline.info.source}: no packets{passes}")
     elif not pipeline.associations:
+        named = ", ".join(map(str, args.port))
         say(
             f"{pipeline.info.source}: no DICOM in {pipeline.info.packets:,} "
-            f"packet{'s' * (pipeline.info.packets != 1)}; if a port carries it all the same, name "
-            "it with --port"
+            f"packet{'s' * (pipeline.info.packets != 1)}; "
+            + (
+                f"nothing on port {named} could be read as DICOM either"
+                if named
+                else "if a port carries it all the same, name it with --port"
+            )
         )
     elif args.association is not None and args.association > pipeline.associations:
         last = pipeline.associations
