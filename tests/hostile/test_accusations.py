@@ -72,9 +72,12 @@ def frames_of(path: Path) -> tuple[Frame, ...]:
     return tuple(rewrite.raw_frames(path))
 
 
+def numbered(frames: Iterable[Frame]) -> list[Frame]:
+    return [frame._replace(number=number) for number, frame in enumerate(frames, 1)]
+
+
 def without(path: Path, *numbers: int) -> list[Frame]:
-    left = [frame for frame in frames_of(path) if frame.number not in numbers]
-    return [frame._replace(number=number) for number, frame in enumerate(left, 1)]
+    return numbered(frame for frame in frames_of(path) if frame.number not in numbers)
 
 
 def accusations(path: Path, frames: Iterable[Frame]) -> list[Finding]:
@@ -105,6 +108,15 @@ def test_one_frame_that_is_missing(path: Path) -> None:
 def test_a_snap_length(path: Path, length: int) -> None:
     found = accusations(path, snapped(frames_of(path), length))
     assert found == []
+
+
+@pytest.mark.parametrize("name", ["query-cancelled", "worklist", "move", "mpps", "journey"])
+def test_a_capture_that_begins_late_or_ends_early(name: str) -> None:
+    path = capture(f"{name}.pcapng")
+    whole = frames_of(path)
+    for at in range(1, len(whole)):
+        assert accusations(path, whole[:at]) == [], f"up to frame {at}"
+        assert accusations(path, numbered(whole[at:])) == [], f"behind frame {at}"
 
 
 # ---------------------------------------------------------------------------- how it ended

@@ -59,10 +59,13 @@ def unfinished(view: View) -> Iterator[tuple[Asked, Ending]]:
 
 
 def unseen(association: Association, one: Asked, end: Entry) -> bool:
-    """Whether something was not captured of who was asked, behind the last response that was."""
+    """Whether something was not captured of who was asked, behind the last response that was, or
+    from within it on."""
+    if not association.gaps:
+        return False
     last = one.operation.responses[-1] if one.operation.responses else one.request
     answers = OTHER[one.operation.invoked_by]
-    return bool(association.gaps) and any(
+    return not last.complete or any(
         entry.kind == "GAP" and entry.sender == answers and last.number < entry.number < end.number
         for entry in association.timeline
     )

@@ -116,6 +116,10 @@ def test_a_query_whose_answers_were_lost_is_not_given_up(lost: tuple[int, ...]) 
     assert codes(without("worklist", *lost)) == {"capture-incomplete"}
 
 
+def test_a_query_whose_last_answer_was_lost_in_part_is_not_abandoned() -> None:
+    assert "query-abandoned" not in codes(without("worklist-gbk-as-latin", 14, 15, 16, 17))
+
+
 def test_answers_that_crossed_an_abort_belong_to_it() -> None:
     (association,), _ = check(without("worklist-timeout", 14))
     assert [gap.length for gap in association.gaps] == [12]
