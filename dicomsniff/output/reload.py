@@ -281,14 +281,14 @@ def _attempt(told: schema.Attempt) -> Attempt:
     if told["answer"] not in get_args(Answer):
         raise ValueError(f"{told['answer'][:20]!a} is no answer to a connection")
     return Attempt(
-        told["client"],
-        Endpoint(told["server"], told["port"]),
+        escape(told["client"]),
+        Endpoint(escape(told["server"]), told["port"]),
         cast(Answer, told["answer"]),
         time_of(told["first"]),
         time_of(told["last"]),
         told["times"],
         told["frames"],
-        Unreachable(told["unreachable_by"], told.get("unreachable_code", 0))
+        Unreachable(escape(told["unreachable_by"]), told.get("unreachable_code", 0))
         if "unreachable_by" in told
         else None,
     )
@@ -355,7 +355,7 @@ def _nanoseconds(seconds: float) -> int:
 
 def _peer(told: schema.Peer) -> Peer:
     return Peer(
-        told["address"],
+        escape(told["address"]),
         told["port"],
         told["ae_title"],
         _uid(told["implementation_class_uid"]),

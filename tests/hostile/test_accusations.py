@@ -103,7 +103,7 @@ def test_one_frame_that_is_missing(path: Path) -> None:
             assert found == [], f"without frame {frame.number}"
 
 
-@pytest.mark.parametrize("length", [80, 96, 128, 200, 256, 350, 500, 1000, 4000])
+@pytest.mark.parametrize("length", [96, 200, 256, 350, 1000])
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 def test_a_snap_length(path: Path, length: int) -> None:
     found = accusations(path, snapped(frames_of(path), length))

@@ -298,6 +298,13 @@ def changed_at(place: tuple[Any, ...], value: object) -> dict[str, Any]:
 places = st.deferred(lambda: st.sampled_from(_places(seed())[1:]))
 
 
+def test_an_address_that_is_none_is_shown_without_harm() -> None:
+    whole = changed_at(("associations", 0, "acceptor", "address"), "\x1f\x1b[2J")
+    loaded = read(io.BytesIO(json.dumps(whole).encode()))
+    lines = "\n".join(dump(loaded.associations[0], Redactor()))
+    assert "MOZI at \\x1f\\x1b[2J port" in lines
+
+
 @settings(max_examples=300, deadline=None)
 @given(place=places, value=json_values)
 def test_any_change_is_read_or_refused(place: tuple[Any, ...], value: Any) -> None:
